@@ -1,0 +1,12 @@
+//! The domain of dockmgr: its words as types, and every decision as a pure function.
+//!
+//! This crate owns no input or output: no clock, no randomness, no network, no async. Time, ids and jitter come in
+//! with the event; what must happen comes out as data. The coordinator and the worker are thin shells around it.
+//!
+//! Suggested reading order: the modules as they are listed here.
+
+pub mod ids;
+pub mod log;
+pub mod outcome;
+pub mod spec;
+pub mod time;

@@ -1,0 +1,1 @@
+//! Conversion between wire messages and the domain; errors name the field.

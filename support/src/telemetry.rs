@@ -1,0 +1,47 @@
+//! The program's own log lines: structured, on stderr, never on stdout.
+
+use std::io::IsTerminal;
+use std::str::FromStr;
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(format!("'{}' is not a log format: use text or json", other.escape_default())),
+        }
+    }
+}
+
+/// Starts logging to stderr. `level` is a filter such as `info` or `info,h2=warn`; call once, first thing in `main`.
+///
+/// # Errors
+/// A sentence saying what is wrong with `level`, or that logging was started before.
+pub fn start(format: Format, level: &str) -> Result<(), String> {
+    let filter = EnvFilter::builder()
+        .parse(level)
+        .map_err(|error| format!("'{}' is not a log level: {error}", level.escape_default()))?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    let started = match format {
+        Format::Text => builder.try_init(),
+        Format::Json => builder.json().try_init(),
+    };
+    started.map_err(|error| format!("start logging: {error}"))
+}
