@@ -1,0 +1,95 @@
+# The two commands of the README are `make demo` and `make test`; `make help` lists the rest.
+# Tested by: CI runs `make test`; the demo asserts its own results.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# A fresh rustup has put cargo where no login shell has looked yet.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+# The newest releases that build with the compiler rust-toolchain.toml names.
+CARGO_DENY := 0.20.2
+BUF := 1.75.0
+
+TOOLS := target/tools
+SETUP := deploy/host/setup.sh
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: demo
+demo: ## Set up this machine, build, and run real jobs on a cluster of two workers
+	deploy/demo.sh
+
+.PHONY: test
+test: ## Everything CI checks: formatting, lints, docs, and all tests on real etcd and Docker
+	$(SETUP) --build --test --docker
+	deploy/test.sh
+
+.PHONY: build
+build: ## Compile the three programs into target/debug
+	$(SETUP) --build
+	cargo build --locked --workspace --bins
+
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: lint
+lint: ## Formatting and lints, without changing anything
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## Build the API documentation; a broken link fails
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+
+.PHONY: unit
+unit: ## Tests that need neither etcd nor Docker
+	cargo test --locked -p dockmgr-core -p dockmgr-proto -p dockmgr-support -p dockmgr-client
+
+.PHONY: conformance
+conformance: ## One suite on every store, one on every container runtime
+	$(SETUP) --build --test --docker
+	deploy/test.sh cargo test --locked -p dockmgr-coordinator -p dockmgr-worker --no-fail-fast conformance
+
+.PHONY: cluster
+cluster: ## The cluster and command line tests on a real etcd and Docker
+	$(SETUP) --build --test --docker
+	deploy/test.sh cargo test --locked -p dockmgr-tests --no-fail-fast
+
+.PHONY: docker-test
+docker-test: ## The tests of the worker, real Docker included
+	$(SETUP) --build --test --docker
+	deploy/test.sh cargo test --locked -p dockmgr-worker --no-fail-fast
+
+.PHONY: deny
+deny: cargo-deny ## Bans, licences and sources of the dependency tree
+	cargo-deny --locked check bans licenses sources
+
+.PHONY: advisories
+advisories: cargo-deny ## Known vulnerabilities; needs the public advisory database
+	@cargo-deny --locked check advisories || { \
+	  echo "advisories: not clean, or (see above) the public advisory database could not be reached and nothing was checked" >&2; \
+	  exit 1; }
+
+.PHONY: cargo-deny
+cargo-deny:
+	@[ "$$(cargo-deny --version 2>/dev/null)" = "cargo-deny $(CARGO_DENY)" ] || { \
+	  echo "will install cargo-deny $(CARGO_DENY) with cargo (about six minutes on two cores, once)"; \
+	  cargo install --locked --version $(CARGO_DENY) --target-dir target/cargo-deny cargo-deny && rm -rf target/cargo-deny; }
+
+.PHONY: lint-proto
+lint-proto: $(TOOLS)/node_modules/.bin/buf ## Lint the API definition with buf; compare it with main where there is one
+	cd proto && ../$< lint
+	@if git rev-parse -q --verify origin/main:proto >/dev/null 2>&1; then \
+	  cd proto && ../$< breaking --against '../.git#ref=origin/main,subdir=proto'; \
+	else echo "lint-proto: no origin/main to compare with, compatibility not checked"; fi
+
+$(TOOLS)/node_modules/.bin/buf:
+	@echo "will install buf $(BUF) into $(TOOLS) with npm"
+	@command -v npm >/dev/null || { echo "lint-proto: npm is missing: apt-get install npm" >&2; exit 1; }
+	npm install --silent --no-audit --no-fund --no-save --prefix $(TOOLS) @bufbuild/buf@$(BUF)
+
+.PHONY: clean
+clean: ## Remove everything that was built, the demo's data too
+	cargo clean

@@ -1,0 +1,215 @@
+#!/usr/bin/env bash
+# Prepares a Debian or Ubuntu machine for dockmgr: packages, and a Docker daemon that answers.
+#
+# Usage: deploy/host/setup.sh [--build] [--docker] [--test]     (no argument: --build --docker)
+#   --build   what compiling needs: a C compiler, the protobuf compiler
+#   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
+#   --test    what the tests need besides: etcd, a Docker registry, jq, Python's gRPC
+# Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
+# Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
+set -euo pipefail
+
+readonly DOCKERD_LOG=${DOCKMGR_DOCKERD_LOG:-/var/log/dockmgr-dockerd.log}
+readonly DOCKERD_PID=/var/run/docker.pid
+# A first start reads 150 MB from a disk that may be slow; a daemon that is silent after this has failed.
+readonly DOCKERD_WAIT_SECONDS=120
+SUDO=()
+LOG=$(mktemp)
+trap 'rm -f "$LOG"' EXIT
+
+say() { printf 'setup: %s\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+need_root() {
+    if [ "$(id -u)" -eq 0 ]; then return; fi
+    command -v sudo >/dev/null || die "root is needed to $1: run as root or install sudo"
+    SUDO=(sudo)
+}
+
+# install PACKAGE...: installs all of them without starting any service that comes along.
+install() {
+    command -v apt-get >/dev/null ||
+        die "missing: $*. Only Debian and Ubuntu are installed to automatically; install the equivalent and run again."
+    need_root "install packages"
+    say "will install with apt-get: $*"
+    # The index of a fresh image is often absent or points at packages that are gone: refresh once, then install.
+    "${SUDO[@]}" apt-get update -qq || say "the package index could not be refreshed; trying with the one at hand"
+    "${SUDO[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$LOG" 2>&1 ||
+        { tail -n 10 "$LOG" >&2; die "apt-get could not install: $*"; }
+}
+
+# missing COMMAND=PACKAGE...: prints the packages whose command is absent (sbin included).
+missing() {
+    local pair
+    for pair in "$@"; do
+        PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%=*}" >/dev/null || printf '%s\n' "${pair#*=}"
+    done
+}
+
+has_systemd() { [ -d /run/systemd/system ]; }
+
+setup_build() {
+    local packages
+    mapfile -t packages < <(missing cc=gcc ld=binutils make=make protoc=protobuf-compiler pkg-config=pkg-config git=git |
+        sort -u)
+    [ -e /usr/include/stdio.h ] || packages+=(libc6-dev)
+    if [ ${#packages[@]} -gt 0 ]; then install "${packages[@]}"; fi
+    command -v cargo >/dev/null || [ -x "$HOME/.cargo/bin/cargo" ] ||
+        die "cargo is missing: install a Rust toolchain first (rustup then fetches the version rust-toolchain.toml names)"
+    say "build tools are here"
+}
+
+setup_test() {
+    local packages package
+    mapfile -t packages < <(missing etcd=etcd-server docker-registry=docker-registry jq=jq python3=python3)
+    python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
+    if [ ${#packages[@]} -gt 0 ]; then
+        install "${packages[@]}"
+        # The tests start their own on free ports; the services of the packages would hold the default ones.
+        for package in "${packages[@]}"; do
+            case $package in
+                etcd-server) stop_service etcd ;;
+                docker-registry) stop_service docker-registry ;;
+            esac
+        done
+    fi
+    say "test tools are here"
+}
+
+stop_service() {
+    if has_systemd; then
+        say "stopping and disabling the service $1 that its package started"
+        "${SUDO[@]}" systemctl disable --now "$1" >/dev/null 2>&1 || true
+    fi
+}
+
+# Says who answers on the Docker socket; fails when nobody does.
+daemon_version() { timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null; }
+
+# Another address than the local socket is a choice of the person: nothing is installed or started for it.
+remote_daemon() { [ -n "${DOCKER_HOST:-}" ] && [ "${DOCKER_HOST#unix://}" = "$DOCKER_HOST" ]; }
+
+setup_docker() {
+    local version
+    if command -v docker >/dev/null && version=$(daemon_version); then
+        say "a Docker daemon answers (version $version): left alone"
+        warn_live_restore
+        return
+    fi
+    if remote_daemon; then die "no Docker daemon answers at DOCKER_HOST=$DOCKER_HOST"; fi
+    install_engine
+    # The daemon of the package may be on its way up, or be there without this user being allowed to talk to it.
+    if ! wait_daemon 3; then start_daemon; fi
+    version=$(as_root docker version --format '{{.Server.Version}}')
+    say "a Docker daemon answers (version $version)"
+    allow_user
+}
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
+
+install_engine() {
+    local packages
+    mapfile -t packages < <(missing dockerd=docker.io)
+    if [ ${#packages[@]} -gt 0 ]; then install "${packages[@]}"; fi
+    # Newer releases ship the client apart from the engine.
+    if ! command -v docker >/dev/null; then install docker-cli; fi
+    need_root "start the Docker daemon"
+}
+
+# wait_daemon SECONDS: waits until a daemon answers root.
+wait_daemon() {
+    local deadline=$((SECONDS + $1))
+    while ! as_root timeout 5 docker version >/dev/null 2>&1; do
+        [ $SECONDS -lt $deadline ] || return 1
+        if [ -n "${DOCKERD_STARTED:-}" ] && ! as_root kill -0 "$DOCKERD_STARTED" 2>/dev/null; then return 1; fi
+        sleep 0.2
+    done
+}
+
+start_daemon() {
+    if has_systemd; then
+        say "will start the service docker"
+        "${SUDO[@]}" systemctl enable --now docker || explain_failure "systemctl could not start docker"
+    else
+        say "no systemd here: will start dockerd itself (live-restore on, log $DOCKERD_LOG, pid file $DOCKERD_PID)"
+        mount_cgroups
+        start_dockerd
+    fi
+    wait_daemon "$DOCKERD_WAIT_SECONDS" || explain_failure "dockerd did not answer within $DOCKERD_WAIT_SECONDS s"
+}
+
+start_dockerd() {
+    local stale options
+    stale=$(cat "$DOCKERD_PID" 2>/dev/null || true)
+    if [ -n "$stale" ] && [ "$(cat "/proc/$stale/comm" 2>/dev/null || true)" != dockerd ]; then
+        say "removing the pid file of a daemon that is gone ($DOCKERD_PID)"
+        as_root rm -f "$DOCKERD_PID"
+    fi
+    options=(--live-restore --pidfile "$DOCKERD_PID")
+    # The socket belongs to the group of whoever called, so that no one has to log in again.
+    if [ "$(id -u)" -ne 0 ]; then options+=(--group "$(id -gn)"); fi
+    # A session of its own: the daemon outlives the terminal and hears no Ctrl-C meant for the caller.
+    # shellcheck disable=SC2016
+    DOCKERD_STARTED=$(as_root sh -c 'log=$1; shift; nohup setsid dockerd "$@" >>"$log" 2>&1 </dev/null & echo $!' \
+        dockerd "$DOCKERD_LOG" "${options[@]}")
+}
+
+# Without an init system nobody has mounted the control groups; dockerd needs the unified tree or the devices controller.
+mount_cgroups() {
+    if [ -e /sys/fs/cgroup/cgroup.controllers ] || grep -q ' cgroup .*\bdevices\b' /proc/mounts; then return; fi
+    say "will mount the control groups at /sys/fs/cgroup"
+    if as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null; then
+        if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then return; fi
+        as_root umount /sys/fs/cgroup
+    fi
+    as_root mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup || die "cannot mount /sys/fs/cgroup: is this a container without rights?"
+    local controller
+    awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups | while read -r controller; do
+        as_root mkdir -p "/sys/fs/cgroup/$controller"
+        as_root mount -n -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" 2>/dev/null ||
+            as_root rmdir "/sys/fs/cgroup/$controller"
+    done
+}
+
+explain_failure() {
+    printf 'setup: %s. Last lines of its log:\n' "$1" >&2
+    if has_systemd; then
+        as_root journalctl -u docker -n 20 --no-pager >&2 || true
+    else
+        as_root tail -n 20 "$DOCKERD_LOG" >&2 || true
+    fi
+    exit 1
+}
+
+warn_live_restore() {
+    if [ "$(timeout 10 docker info --format '{{.LiveRestoreEnabled}}' 2>/dev/null)" = false ]; then
+        say "note: its live-restore is off, so restarting it ends running jobs (\"live-restore\": true in daemon.json)"
+    fi
+}
+
+# Lets this user reach a daemon that belongs to the group docker; takes effect at the next login or through `sg docker`.
+allow_user() {
+    if daemon_version >/dev/null; then return; fi
+    say "will add $(id -un) to the group docker (access to Docker equals root on this machine)"
+    "${SUDO[@]}" usermod -aG docker "$(id -un)"
+    die "log in again (or run: sg docker -c 'make demo') so that the new group takes effect"
+}
+
+main() {
+    local build="" docker="" test="" argument
+    if [ $# -eq 0 ]; then set -- --build --docker; fi
+    for argument in "$@"; do
+        case $argument in
+            --build) build=1 ;;
+            --docker) docker=1 ;;
+            --test) test=1 ;;
+            -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+            *) printf 'setup: unknown argument %s (known: --build --docker --test)\n' "$argument" >&2; exit 2 ;;
+        esac
+    done
+    if [ -n "$build" ]; then setup_build; fi
+    if [ -n "$test" ]; then setup_test; fi
+    if [ -n "$docker" ]; then setup_docker; fi
+}
+
+main "$@"
