@@ -3,19 +3,17 @@
 //! Owns the one way from loose text and numbers to a [`JobSpec`]. The wire conversion fills in a [`Draft`] field by field;
 //! absent fields have the wire's defaults (empty text, zero, `None`). Nothing else makes a `JobSpec` from outside input.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::constraint::{Constraint, Operator};
-use super::limits::{MAX_CONSTRAINTS, MAX_LABELS, MAX_SPEC_BYTES};
-use super::name::{JobName, LabelKey, LabelValue};
-use super::violation::Violations;
-use super::{ArraySpec, ImageRef, JobSpec, NetworkMode, OnLost, PullPolicy, Signal, Violation, path, user};
+use super::constraint::Operator;
+use super::limits::MAX_GRACE;
+use super::{ImageRef, NetworkMode, OnLost, PullPolicy};
 
 mod amounts;
 mod command;
 mod mounts;
+mod validate;
 
 /// What a server fills in where a spec leaves it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,6 +84,11 @@ impl RawDuration {
     pub fn get(self) -> Option<Duration> {
         let nanos = u32::try_from(self.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
         Some(Duration::new(u64::try_from(self.seconds).ok()?, nanos))
+    }
+
+    /// The length as a time between the stop signal and SIGKILL, 0 s to [`MAX_GRACE`]; the error says so.
+    pub fn grace(self) -> Result<Duration, &'static str> {
+        self.get().filter(|grace| *grace <= MAX_GRACE).ok_or("it must be 0 s to 1 h")
     }
 }
 
@@ -180,186 +183,6 @@ pub enum MountKind {
     Volume,
     /// Memory.
     Tmpfs,
-}
-
-impl Draft {
-    /// Checks every field and fills in the defaults. Names every wrong field, not only the first, by its path in the
-    /// wire message (`spec.resources.cpu_millis`), and says what would be right.
-    pub fn validate(self, defaults: &Defaults) -> Result<JobSpec, Vec<Violation>> {
-        let mut found = Violations::default();
-        let size = self.text_bytes();
-        if size > MAX_SPEC_BYTES {
-            found.add(
-                "spec",
-                format_args!("all texts together have {size} bytes; at most {MAX_SPEC_BYTES} are stored"),
-            );
-        }
-        // Every part is checked before the first `?` ends the walk, so that all of them are named.
-        let name = optional(&mut found, "spec.name", &self.name, JobName::parse);
-        let labels = labels(&mut found, &self.labels);
-        let image = match self.image.as_str() {
-            "" => Some(defaults.image.clone()),
-            given => found.keep("spec.image", ImageRef::parse(given)),
-        };
-        let command = command::command(&mut found, self.command);
-        let env = command::environment(&mut found, self.env);
-        let working_dir = optional(&mut found, "spec.working_dir", &self.working_dir, path::working_dir);
-        let user = optional(&mut found, "spec.user", &self.user, user::parse);
-        let resources = amounts::resources(&mut found, self.resources);
-        let limits =
-            amounts::limits(&mut found, self.pids_limit, self.retries, self.priority, self.log_limit);
-        let times = amounts::times(&mut found, self.timeout, self.queue_timeout, self.grace);
-        let constraints = constraints(&mut found, &self.constraints);
-        let array = array(&mut found, self.array);
-        let pull = chosen(&mut found, "spec.pull_policy", self.pull, PullPolicy::Missing);
-        let stop_signal = optional(&mut found, "spec.stop_signal", &self.stop_signal, Signal::parse);
-        let network = chosen(&mut found, "spec.network", self.network, NetworkMode::Outbound);
-        let mounts = mounts::mounts(&mut found, self.mounts);
-        let on_lost = chosen(&mut found, "spec.on_lost", self.on_lost, OnLost::Retry);
-        let violations = found.into_list();
-        let (Some(image), Some(command), true) = (image, command, violations.is_empty()) else {
-            return Err(violations);
-        };
-        Ok(JobSpec {
-            name,
-            labels,
-            image,
-            command,
-            env,
-            working_dir,
-            user,
-            resources,
-            pids_limit: limits.pids,
-            timeout: times.timeout,
-            queue_timeout: times.queue_timeout,
-            retries: limits.retries,
-            priority: self.priority,
-            constraints,
-            array,
-            pull,
-            grace: times.grace,
-            stop_signal,
-            network,
-            mounts,
-            read_only: self.read_only,
-            log_limit: limits.log,
-            keep_image: self.keep_image,
-            on_lost,
-        })
-    }
-
-    /// Bytes of all texts.
-    fn text_bytes(&self) -> usize {
-        let pairs = self.labels.iter().chain(self.env.iter().map(|(name, value)| (name, value)));
-        let pairs: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
-        let constraints: usize = self.constraints.iter().map(|c| c.key.len() + c.value.len()).sum();
-        let mounts: usize = self.mounts.iter().map(|m| m.source.len() + m.target.len()).sum();
-        let single = [&self.name, &self.image, &self.working_dir, &self.user, &self.stop_signal];
-        let single: usize = single.into_iter().map(String::len).sum();
-        let command = self.command.as_ref().map_or(0, |command| {
-            let form = match &command.form {
-                Some(DraftForm::Argv(args)) => args.iter().map(String::len).sum(),
-                Some(DraftForm::Script { text, shell }) => text.len() + shell.len(),
-                None => 0,
-            };
-            form + command.entrypoint_path.len()
-        });
-        pairs + constraints + mounts + single + command
-    }
-}
-
-/// Checks a text that may be empty, which means absent.
-fn optional<T, E: fmt::Display>(
-    found: &mut Violations,
-    field: &str,
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Option<T> {
-    if text.is_empty() { None } else { found.keep(field, parse(text)) }
-}
-
-/// The value that was chosen, or `default`; an unknown one is a violation.
-fn chosen<T>(found: &mut Violations, field: &str, choice: Choice<T>, default: T) -> T {
-    match choice {
-        Choice::Unset => default,
-        Choice::Known(value) => value,
-        Choice::Unknown(number) => {
-            found.add(field, format_args!("{number} is not a value this server knows"));
-            default
-        }
-    }
-}
-
-/// Checks the labels of a job.
-fn labels(found: &mut Violations, draft: &BTreeMap<String, String>) -> BTreeMap<LabelKey, LabelValue> {
-    if draft.len() > MAX_LABELS {
-        found.add("spec.labels", format_args!("there are {}; at most {MAX_LABELS} are allowed", draft.len()));
-    }
-    let mut labels = BTreeMap::new();
-    for (key, value) in draft {
-        let field = format!("spec.labels[{}]", super::Excerpt::of(key));
-        let parsed_key = found.keep(field.as_str(), LabelKey::parse(key));
-        let parsed_value = found.keep(field.as_str(), LabelValue::parse(value));
-        match (parsed_key, parsed_value) {
-            (Some(key), _) if key.is_reserved() => {
-                found.add(field, "keys that begin with 'dockmgr.' are dockmgr's own; choose another one");
-            }
-            (Some(key), Some(value)) => {
-                labels.insert(key, value);
-            }
-            (_, None) | (None, _) => {}
-        }
-    }
-    labels
-}
-
-/// Checks the demands on nodes.
-fn constraints(found: &mut Violations, draft: &[DraftConstraint]) -> Vec<Constraint> {
-    if draft.len() > MAX_CONSTRAINTS {
-        let count = draft.len();
-        found.add(
-            "spec.constraints",
-            format_args!("there are {count}; at most {MAX_CONSTRAINTS} are allowed"),
-        );
-    }
-    let mut seen = BTreeSet::new();
-    let mut constraints = Vec::new();
-    for (at, draft) in draft.iter().enumerate() {
-        let field = format!("spec.constraints[{at}]");
-        let key = found.keep(format!("{field}.key"), LabelKey::parse(&draft.key));
-        let value = found.keep(format!("{field}.value"), LabelValue::parse(&draft.value));
-        let operator = match draft.operator {
-            Choice::Known(operator) => operator,
-            Choice::Unset | Choice::Unknown(_) => {
-                found.add(format!("{field}.operator"), "it must be OPERATOR_EQUAL or OPERATOR_NOT_EQUAL");
-                continue;
-            }
-        };
-        let (Some(key), Some(value)) = (key, value) else { continue };
-        let constraint = Constraint { key, operator, value };
-        // The same demand twice says nothing more.
-        if seen.insert(constraint.clone()) {
-            constraints.push(constraint);
-        }
-    }
-    constraints
-}
-
-/// Checks the indices of an array.
-fn array(found: &mut Violations, draft: Option<DraftArray>) -> Option<ArraySpec> {
-    let DraftArray { first, last, max_running } = draft?;
-    let array = ArraySpec::new(first, last, max_running);
-    if array.is_none() && last < first {
-        found.add("spec.array.last", format_args!("{last} is less than the first index {first}"));
-    } else if array.is_none() {
-        let most = ArraySpec::MAX_TASKS;
-        let count = u64::from(last - first) + 1;
-        found.add(
-            "spec.array.last",
-            format_args!("{first} to {last} are {count} tasks; a job has at most {most}"),
-        );
-    }
-    array
 }
 
 #[cfg(test)]

@@ -1,126 +1,97 @@
-//! Numbers and times of a spec.
+//! Numbers and times of a spec. Each check returns some value after a violation, so that the walk goes on.
 
+use std::fmt;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::super::Resources;
 use super::super::limits::{
     DEFAULT_CPU_MILLIS, DEFAULT_GRACE, DEFAULT_LOG_LIMIT, DEFAULT_MEMORY, DEFAULT_PIDS, MAX_CPU_MILLIS,
-    MAX_GPUS, MAX_GRACE, MAX_LOG_LIMIT, MAX_PIDS, MAX_PRIORITY, MAX_RETRIES, MAX_TIMEOUT, MIN_CPU_MILLIS,
-    MIN_LOG_LIMIT, MIN_MEMORY,
+    MAX_GPUS, MAX_LOG_LIMIT, MAX_PIDS, MAX_PRIORITY, MAX_RETRIES, MAX_TIMEOUT, MIN_CPU_MILLIS, MIN_LOG_LIMIT,
+    MIN_MEMORY,
 };
 use super::super::violation::Violations;
 use super::{DraftResources, RawDuration};
 
-/// The checked plain numbers.
-pub(super) struct Limits {
-    pub(super) pids: u32,
-    pub(super) retries: u32,
-    pub(super) log: u64,
-}
-
-/// The checked times.
-pub(super) struct Times {
-    pub(super) timeout: Option<Duration>,
-    pub(super) queue_timeout: Option<Duration>,
-    pub(super) grace: Duration,
-}
-
 /// Checks what one task asks for; 0 means the default.
-pub(super) fn resources(found: &mut Violations, draft: Option<DraftResources>) -> Resources {
-    let draft = draft.unwrap_or_default();
-    let cpu_millis = match u64::try_from(draft.cpu_millis) {
-        Ok(0) => DEFAULT_CPU_MILLIS,
-        Ok(millis @ MIN_CPU_MILLIS..=MAX_CPU_MILLIS) => millis,
-        Ok(_) | Err(_) => {
-            let given = draft.cpu_millis;
-            found.add(
-                "spec.resources.cpu_millis",
-                format_args!("{given} is not {MIN_CPU_MILLIS} (0.01 cpu) to {MAX_CPU_MILLIS}"),
-            );
-            0
-        }
-    };
-    let memory = match u64::try_from(draft.memory_bytes) {
-        Ok(0) => DEFAULT_MEMORY,
-        Ok(bytes @ MIN_MEMORY..) => bytes,
-        Ok(_) | Err(_) => {
-            let given = draft.memory_bytes;
-            found.add(
-                "spec.resources.memory_bytes",
-                format_args!("{given} bytes are too few: Docker needs at least {MIN_MEMORY} (6 MiB)"),
-            );
-            0
-        }
-    };
-    let gpus = match u32::try_from(draft.gpus) {
-        Ok(gpus @ ..=MAX_GPUS) => gpus,
-        Ok(_) | Err(_) => {
-            found.add("spec.resources.gpus", format_args!("{} is not 0 to {MAX_GPUS}", draft.gpus));
-            0
-        }
-    };
-    Resources { cpu_millis, memory, gpus }
-}
-
-/// Checks the plain numbers; 0 means the default where 0 is not allowed.
-pub(super) fn limits(found: &mut Violations, pids: i32, retries: i32, priority: i32, log: i64) -> Limits {
-    let pids = match u32::try_from(pids) {
-        Ok(0) => DEFAULT_PIDS,
-        Ok(count @ ..=MAX_PIDS) => count,
-        Ok(_) | Err(_) => {
-            found.add("spec.pids_limit", format_args!("{pids} is not 1 to {MAX_PIDS}"));
-            DEFAULT_PIDS
-        }
-    };
-    let retries = match u32::try_from(retries) {
-        Ok(count @ ..=MAX_RETRIES) => count,
-        Ok(_) | Err(_) => {
-            found.add("spec.retries", format_args!("{retries} is not 0 to {MAX_RETRIES}"));
-            0
-        }
-    };
-    if !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&priority) {
-        found.add("spec.priority", format_args!("{priority} is not -{MAX_PRIORITY} to {MAX_PRIORITY}"));
-    }
-    let log = match u64::try_from(log) {
-        Ok(0) => DEFAULT_LOG_LIMIT,
-        Ok(bytes @ MIN_LOG_LIMIT..=MAX_LOG_LIMIT) => bytes,
-        Ok(_) | Err(_) => {
-            let words =
-                format_args!("{log} bytes are not {MIN_LOG_LIMIT} (1 KiB) to {MAX_LOG_LIMIT} (16 GiB)");
-            found.add("spec.log_limit_bytes", words);
-            DEFAULT_LOG_LIMIT
-        }
-    };
-    Limits { pids, retries, log }
-}
-
-/// Checks the times.
-pub(super) fn times(
-    found: &mut Violations,
-    timeout: Option<RawDuration>,
-    queue_timeout: Option<RawDuration>,
-    grace: Option<RawDuration>,
-) -> Times {
-    Times {
-        timeout: time_out(found, "spec.timeout", timeout),
-        queue_timeout: time_out(found, "spec.queue_timeout", queue_timeout),
-        grace: grace.map_or(DEFAULT_GRACE, |raw| {
-            found.keep("spec.grace_period", self::grace(raw)).unwrap_or(DEFAULT_GRACE)
+pub(super) fn resources(found: &mut Violations, draft: DraftResources) -> Resources {
+    let cpu = within(draft.cpu_millis, DEFAULT_CPU_MILLIS, MIN_CPU_MILLIS..=MAX_CPU_MILLIS);
+    let memory = within(draft.memory_bytes, DEFAULT_MEMORY, MIN_MEMORY..=u64::MAX);
+    let gpus = within(draft.gpus.into(), 0, 0..=MAX_GPUS);
+    Resources {
+        cpu_millis: cpu.unwrap_or_else(|given| {
+            let rule = format_args!("{given} is not {MIN_CPU_MILLIS} (0.01 cpu) to {MAX_CPU_MILLIS}");
+            wrong(found, "spec.resources.cpu_millis", rule)
+        }),
+        memory: memory.unwrap_or_else(|given| {
+            let rule =
+                format_args!("{given} bytes are not enough: Docker needs at least {MIN_MEMORY} (6 MiB)");
+            wrong(found, "spec.resources.memory_bytes", rule)
+        }),
+        gpus: gpus.unwrap_or_else(|given| {
+            wrong(found, "spec.resources.gpus", format_args!("{given} is not 0 to {MAX_GPUS}"))
         }),
     }
 }
 
-/// Checks a time between the stop signal and SIGKILL: 0 to [`MAX_GRACE`]; the error says what would be right.
-pub fn grace(raw: RawDuration) -> Result<Duration, &'static str> {
-    raw.get().filter(|grace| *grace <= MAX_GRACE).ok_or("it must be 0 s to 1 h")
+/// Checks the limit of processes; 0 means the default.
+pub(super) fn pids_limit(found: &mut Violations, given: i32) -> u32 {
+    within(given.into(), DEFAULT_PIDS, 1..=MAX_PIDS).unwrap_or_else(|given| {
+        wrong(found, "spec.pids_limit", format_args!("{given} is not 1 to {MAX_PIDS}"))
+    })
 }
 
-/// Checks a time-out that may be absent.
-fn time_out(found: &mut Violations, field: &str, raw: Option<RawDuration>) -> Option<Duration> {
-    let length = raw?.get().filter(|length| !length.is_zero() && *length <= MAX_TIMEOUT);
+/// Checks the number of retries.
+pub(super) fn retries(found: &mut Violations, given: i32) -> u32 {
+    within(given.into(), 0, 0..=MAX_RETRIES).unwrap_or_else(|given| {
+        wrong(found, "spec.retries", format_args!("{given} is not 0 to {MAX_RETRIES}"))
+    })
+}
+
+/// Checks the priority.
+pub(super) fn priority(found: &mut Violations, given: i32) -> i32 {
+    if !(-MAX_PRIORITY..=MAX_PRIORITY).contains(&given) {
+        found.add("spec.priority", format_args!("{given} is not -{MAX_PRIORITY} to {MAX_PRIORITY}"));
+    }
+    given
+}
+
+/// Checks the limit of kept output; 0 means the default.
+pub(super) fn log_limit(found: &mut Violations, given: i64) -> u64 {
+    within(given, DEFAULT_LOG_LIMIT, MIN_LOG_LIMIT..=MAX_LOG_LIMIT).unwrap_or_else(|given| {
+        let rule = format_args!("{given} bytes are not {MIN_LOG_LIMIT} (1 KiB) to {MAX_LOG_LIMIT} (16 GiB)");
+        wrong(found, "spec.log_limit_bytes", rule)
+    })
+}
+
+/// Checks the time between the stop signal and SIGKILL; absent means the default.
+pub(super) fn grace(found: &mut Violations, given: Option<RawDuration>) -> Duration {
+    let grace = given.map_or(Ok(DEFAULT_GRACE), RawDuration::grace);
+    found.keep("spec.grace_period", grace).unwrap_or(DEFAULT_GRACE)
+}
+
+/// Checks a time-out; absent means without limit.
+pub(super) fn time_out(found: &mut Violations, field: &str, given: Option<RawDuration>) -> Option<Duration> {
+    let length = given?.get().filter(|length| !length.is_zero() && *length <= MAX_TIMEOUT);
     if length.is_none() {
         found.add(field, "it must be longer than 0 s and at most ten years; leave it out for no limit");
     }
     length
+}
+
+/// The given number if it is in `range`, `default` if it is 0; else the number itself as the error.
+fn within<T>(given: i64, default: T, range: RangeInclusive<T>) -> Result<T, i64>
+where
+    T: TryFrom<i64> + PartialOrd,
+{
+    if given == 0 {
+        return Ok(default);
+    }
+    T::try_from(given).ok().filter(|number| range.contains(number)).ok_or(given)
+}
+
+/// Notes a violation and returns zero.
+fn wrong<T: Default>(found: &mut Violations, field: &str, rule: fmt::Arguments<'_>) -> T {
+    found.add(field, rule);
+    T::default()
 }
