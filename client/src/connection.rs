@@ -1,0 +1,147 @@
+//! The connection: which coordinators there are, and which of them is spoken to.
+//!
+//! Owns the channels. Every clone of a [`Client`] shares them; they reconnect by themselves.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use dockmgr_support::channel::{self, Address, Bearer, CONNECT_TIMEOUT, Credentials};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::error::Error;
+
+/// Deadline of an ordinary call: a coordinator that is alive answers within milliseconds, a busy one within seconds.
+const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A channel that adds the token to every call.
+pub(crate) type Link = InterceptedService<Channel, Bearer>;
+
+/// Where the coordinators are and how to speak to them.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The coordinators, in the order in which they are tried; at least one.
+    pub servers: Vec<Address>,
+    /// TLS material and token.
+    pub credentials: Credentials,
+    /// Deadline of one ordinary call, its retries included.
+    pub call_timeout: Duration,
+}
+
+impl Options {
+    /// One coordinator without TLS material and token.
+    pub fn for_server(server: &str) -> Result<Self, Error> {
+        let address = Address::parse(server).map_err(Error::Prepare)?;
+        Ok(Self { servers: vec![address], credentials: Credentials::default(), call_timeout: CALL_TIMEOUT })
+    }
+
+    /// Several coordinators of one cluster.
+    pub fn new(servers: Vec<Address>, credentials: Credentials) -> Self {
+        Self { servers, credentials, call_timeout: CALL_TIMEOUT }
+    }
+}
+
+/// A client of one cluster; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    servers: Vec<Server>,
+    /// Index of the coordinator that answered last.
+    current: AtomicUsize,
+    bearer: Bearer,
+    call_timeout: Duration,
+}
+
+#[derive(Debug)]
+struct Server {
+    address: Address,
+    channel: Channel,
+}
+
+impl Client {
+    /// Finds the first coordinator that answers, within 5 s each.
+    ///
+    /// Must be called inside a tokio runtime. Dropping the future leaves nothing behind.
+    pub async fn connect(options: Options) -> Result<Self, Error> {
+        let client = Self::prepare(options)?;
+        let mut refused = None;
+        for at in 0..client.inner.servers.len() {
+            match client.probe(at).await {
+                Ok(_) => {
+                    client.inner.current.store(at, Ordering::Relaxed);
+                    return Ok(client);
+                }
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or(Error::NoServer))
+    }
+
+    /// Whether the coordinator that is spoken to says it serves. A coordinator that is starting or following says no.
+    pub async fn is_serving(&self) -> Result<bool, Error> {
+        self.probe(self.at()).await
+    }
+
+    /// The address of the coordinator that is spoken to.
+    pub fn server(&self) -> &Address {
+        &self.inner.servers[self.at()].address
+    }
+
+    pub(crate) fn call_timeout(&self) -> Duration {
+        self.inner.call_timeout
+    }
+
+    /// The way to the current coordinator.
+    pub(crate) fn link(&self) -> Link {
+        let channel = self.inner.servers[self.at()].channel.clone();
+        InterceptedService::new(channel, self.inner.bearer.clone())
+    }
+
+    /// Turns to the next coordinator after the current one failed.
+    pub(crate) fn turn(&self) {
+        let next = (self.at() + 1) % self.inner.servers.len();
+        self.inner.current.store(next, Ordering::Relaxed);
+    }
+
+    fn at(&self) -> usize {
+        self.inner.current.load(Ordering::Relaxed)
+    }
+
+    fn prepare(options: Options) -> Result<Self, Error> {
+        let mut servers = Vec::with_capacity(options.servers.len());
+        for address in options.servers {
+            let endpoint = channel::endpoint(&address, &options.credentials).map_err(Error::Prepare)?;
+            servers.push(Server { address, channel: endpoint.connect_lazy() });
+        }
+        if servers.is_empty() {
+            return Err(Error::NoServer);
+        }
+        let bearer = Bearer::new(options.credentials.token.as_ref());
+        let inner =
+            Inner { servers, current: AtomicUsize::new(0), bearer, call_timeout: options.call_timeout };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Asks one server for its health. Whatever it answers by gRPC shows that it is one of ours.
+    async fn probe(&self, at: usize) -> Result<bool, Error> {
+        let server = &self.inner.servers[at];
+        let mut health = HealthClient::new(server.channel.clone());
+        let check = health.check(HealthCheckRequest { service: String::new() });
+        match tokio::time::timeout(CONNECT_TIMEOUT, check).await {
+            Ok(Ok(answer)) => Ok(answer.into_inner().status() == ServingStatus::Serving),
+            Ok(Err(status)) if Error::is_from_server(&status) => Ok(false),
+            Ok(Err(status)) => Err(Error::from_status(&server.address, &status)),
+            Err(_elapsed) => {
+                Err(Error::Silent { server: server.address.to_string(), seconds: CONNECT_TIMEOUT.as_secs() })
+            }
+        }
+    }
+}
