@@ -5,8 +5,12 @@
 //!
 //! Suggested reading order: the modules as they are listed here.
 
+pub mod agent;
 pub mod ids;
 pub mod log;
+pub mod filter;
 pub mod outcome;
 pub mod spec;
 pub mod time;
+pub mod scheduler;
+pub mod cluster;

@@ -1,0 +1,183 @@
+//! The rule: what is wanted and what is observed give the next action.
+//!
+//! Owns the order of create, journal, start, capture, stop and removal. One function a phase; see the picture in the
+//! parent module.
+
+use std::time::Duration;
+
+use crate::cluster::StopCause;
+use crate::outcome::EndReason;
+use crate::spec::Signal;
+use crate::time::BootTime;
+
+use super::action::{Action, Ending};
+use super::classify::{classify_exit, reason_of};
+use super::observed::{Capture, Container, Image, Observed, Phase, StartRequest};
+use super::wanted::{Stop, Wanted};
+
+/// How long SIGKILL may take before the attempt is called stuck, and how often it is sent again. A process in an
+/// uninterruptible wait (dead network disk) does not die sooner whatever is sent.
+pub const KILL_RETRY: Duration = Duration::from_secs(10);
+
+/// The next action of one attempt. Pure: the same arguments give the same action.
+///
+/// `limit` is how a run time-out ends the attempt.
+pub fn plan(now: BootTime, wanted: Wanted, limit: Stop, seen: &Observed) -> Action {
+    let wanted = match seen.time_limit {
+        Some(at) if now >= at && wanted == Wanted::Run => {
+            Wanted::Stop(Stop { cause: StopCause::Timeout, ..limit })
+        }
+        _ => wanted,
+    };
+    let stop = match wanted {
+        Wanted::Forget => return plan_forget(seen),
+        Wanted::Run => None,
+        Wanted::Stop(stop) => Some(stop),
+    };
+    match seen.phase {
+        Phase::Intent => plan_intent(stop, seen),
+        Phase::Created => plan_created(stop, seen),
+        Phase::StartIntent => plan_start_intent(stop, seen),
+        Phase::Started => plan_started(now, stop, seen),
+        Phase::Ended => plan_ended(seen),
+    }
+}
+
+/// Nobody wants its result: end the container, remove it, forget.
+fn plan_forget(seen: &Observed) -> Action {
+    match seen.container {
+        Container::Unknown => Action::Inspect,
+        Container::Absent | Container::Foreign => Action::Forget,
+        Container::Created | Container::Running | Container::Exited(_) => Action::Remove { force: true },
+        Container::Removing => Action::Wait { until: None },
+    }
+}
+
+fn plan_intent(stop: Option<Stop>, seen: &Observed) -> Action {
+    if let Some(failure) = &seen.failure {
+        return Action::End(failure.clone());
+    }
+    match (seen.container, stop) {
+        (Container::Unknown, _) => Action::Inspect,
+        (Container::Removing, _) => Action::Wait { until: None },
+        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop)),
+        (Container::Created, Some(_)) => Action::Remove { force: false },
+        (Container::Running | Container::Exited(_), _) => Action::End(started_by_another()),
+        (Container::Foreign, None) => Action::End(name_taken()),
+        (Container::Created, None) => Action::JournalCreated,
+        (Container::Absent, None) => match seen.image {
+            Image::Wanted => Action::PullImage,
+            Image::Ready => Action::Create,
+        },
+    }
+}
+
+fn plan_created(stop: Option<Stop>, seen: &Observed) -> Action {
+    if let Some(failure) = &seen.failure {
+        return Action::End(failure.clone());
+    }
+    match (seen.container, stop) {
+        (Container::Unknown, _) => Action::Inspect,
+        (Container::Removing, _) => Action::Wait { until: None },
+        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop)),
+        (Container::Absent | Container::Foreign, None) => {
+            Action::End(Ending::infra("its container was removed by someone else before the start"))
+        }
+        (Container::Created, Some(_)) => Action::Remove { force: false },
+        (Container::Created, None) if seen.capture == Capture::Idle => Action::Attach,
+        (Container::Created, None) => Action::JournalStartIntent,
+        (Container::Running | Container::Exited(_), _) => Action::End(started_by_another()),
+    }
+}
+
+fn plan_start_intent(stop: Option<Stop>, seen: &Observed) -> Action {
+    if let Some(failure) = &seen.failure {
+        return Action::End(failure.clone());
+    }
+    if seen.start == StartRequest::NotSent {
+        // Written by this very process a moment ago: nothing has been sent, so a stop may still come first.
+        return if stop.is_some() { plan_created(stop, seen) } else { Action::Start };
+    }
+    match (seen.container, stop) {
+        (Container::Unknown, _) => Action::Inspect,
+        (Container::Removing, _) => Action::Wait { until: None },
+        (Container::Running | Container::Exited(_), _) => Action::JournalStarted,
+        // A start may still be on its way inside the daemon. Once the removal is confirmed it can do nothing any more;
+        // if it came first, the daemon refuses to remove a running container and the next look finds it running.
+        (Container::Created, _) => Action::Remove { force: false },
+        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop)),
+        (Container::Absent | Container::Foreign, None) => {
+            Action::End(Ending::infra("start unknown: its answer was lost, and the container is gone"))
+        }
+    }
+}
+
+fn plan_started(now: BootTime, stop: Option<Stop>, seen: &Observed) -> Action {
+    if seen.container == Container::Unknown {
+        return Action::Inspect;
+    }
+    if seen.capture == Capture::Idle {
+        return Action::Recover;
+    }
+    match seen.container {
+        Container::Running => match stop {
+            None => Action::Wait { until: seen.time_limit },
+            Some(stop) => plan_stop(now, stop, seen),
+        },
+        _ if seen.capture != Capture::Done => Action::FinishCapture,
+        Container::Exited(exit) => Action::End(classify_exit(exit, &seen.stopping, seen.doubt)),
+        // Removing is the daemon's last word before absent, and nobody of ours removes in this phase.
+        Container::Unknown
+        | Container::Absent
+        | Container::Foreign
+        | Container::Created
+        | Container::Removing => {
+            Action::End(Ending::infra("its container was removed by someone else"))
+        }
+    }
+}
+
+/// Signal, grace, SIGKILL, and SIGKILL again while it does not die.
+fn plan_stop(now: BootTime, stop: Stop, seen: &Observed) -> Action {
+    let due = match (seen.stopping.signalled, seen.stopping.killed) {
+        (_, Some(killed)) => killed + KILL_RETRY,
+        _ if stop.is_at_once() => now,
+        (None, None) => return Action::Signal(stop),
+        (Some(signalled), None) => signalled + stop.grace,
+    };
+    if now < due {
+        return Action::Wait { until: Some(due) };
+    }
+    if seen.stopping.killed.is_some() && !seen.stopping.stuck { Action::ReportStuck } else { Action::Kill(stop) }
+}
+
+fn plan_ended(seen: &Observed) -> Action {
+    if !(seen.result_acknowledged && seen.log_end_durable) {
+        return Action::Wait { until: None };
+    }
+    plan_forget(seen)
+}
+
+/// The end of an attempt that was stopped before its container ran.
+fn before_start(stop: Stop) -> Ending {
+    Ending::because(reason_of(stop), "it was ended before it started")
+}
+
+fn started_by_another() -> Ending {
+    Ending::infra("its container was started by someone else")
+}
+
+fn name_taken() -> Ending {
+    Ending::because(EndReason::StartFailed, "name conflict: a container of this name exists and is not ours")
+}
+
+/// How a run time-out ends an attempt.
+impl Stop {
+    /// A stop for a run time-out with the spec's signal and grace.
+    pub fn for_time_limit(signal: Signal, grace: Duration) -> Self {
+        Self { cause: StopCause::Timeout, signal, grace }
+    }
+}
+
+#[cfg(test)]
+mod tests;
