@@ -3,14 +3,14 @@
 //! This crate owns no input or output: no clock, no randomness, no network, no async. Time, ids and jitter come in
 //! with the event; what must happen comes out as data. The coordinator and the worker are thin shells around it.
 //!
-//! Suggested reading order: the modules as they are listed here.
+//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `scheduler`, `cluster`, `agent`.
 
 pub mod agent;
+pub mod cluster;
 pub mod ids;
 pub mod log;
 pub mod filter;
 pub mod outcome;
+pub mod scheduler;
 pub mod spec;
 pub mod time;
-pub mod scheduler;
-pub mod cluster;

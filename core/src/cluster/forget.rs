@@ -1,0 +1,57 @@
+//! Forgetting ended jobs: asked for, or because they are old.
+//!
+//! Age is the difference of two wall times. Nothing but the length of history rests on it: a clock that jumps forgets
+//! ended jobs early or late and touches nothing that runs.
+
+use crate::ids::JobId;
+
+use super::effect::{NoteKind, Record, Reply};
+use super::refusal::Refusal;
+use super::request::DONE;
+use super::state::Cluster;
+
+impl Cluster {
+    pub(super) fn delete_job(&mut self, id: JobId) -> Result<Reply, Refusal> {
+        let job = self.jobs.get(&id).ok_or(Refusal::UnknownJob(id))?;
+        if job.ended.is_none() {
+            return Err(Refusal::NotEnded(id));
+        }
+        self.forget_job(id);
+        DONE
+    }
+
+    /// Forgets ended jobs older than `finished_keep`, the oldest first, a bounded number at a time.
+    pub(super) fn forget_old_jobs(&mut self) {
+        let keep = i64::try_from(self.config.finished_keep.as_millis()).unwrap_or(i64::MAX);
+        for _ in 0..self.config.forgotten_per_step {
+            let Some((ended, id)) = self.ended.first().copied() else { break };
+            if self.now.wall.0.saturating_sub(ended.0) < keep {
+                break;
+            }
+            self.forget_job(id);
+        }
+        self.arm_retention();
+    }
+
+    fn forget_job(&mut self, id: JobId) {
+        let Some(job) = self.jobs.remove(&id) else { return };
+        self.out.dirty.insert(Record::Job(id));
+        self.out.dirty.extend(job.chunks().map(|number| Record::Chunk(id, number)));
+        self.out.changed.remove(&id);
+        self.out.deleted.insert(id);
+        self.uids.remove(&job.uid);
+        if let Some(name) = job.spec.name.as_ref().map(ToString::to_string)
+            && let Some(ids) = self.names.get_mut(&name)
+        {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.names.remove(&name);
+            }
+        }
+        if let Some(ended) = job.ended {
+            self.ended.remove(&(ended, id));
+            self.totals.ended_jobs -= 1;
+        }
+        self.note_job(NoteKind::JobDeleted, id, String::new());
+    }
+}
