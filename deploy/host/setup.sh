@@ -121,7 +121,7 @@ wait_daemon() {
     local deadline=$((SECONDS + $1))
     while ! as_root timeout 5 docker version >/dev/null 2>&1; do
         [ $SECONDS -lt $deadline ] || return 1
-        if [ -n "${DOCKERD_STARTED:-}" ] && ! as_root kill -0 "$DOCKERD_STARTED" 2>/dev/null; then return 1; fi
+        if [ -n "${DOCKERD_STARTED:-}" ] && ! [ -d "/proc/$DOCKERD_STARTED" ]; then return 1; fi
         sleep 0.2
     done
 }
@@ -135,7 +135,7 @@ start_daemon() {
         mount_cgroups
         start_dockerd
     fi
-    wait_daemon "$DOCKERD_WAIT_SECONDS" || explain_failure "dockerd did not answer within $DOCKERD_WAIT_SECONDS s"
+    wait_daemon "$DOCKERD_WAIT_SECONDS" || explain_failure "dockerd ended, or did not answer within $DOCKERD_WAIT_SECONDS s"
 }
 
 start_dockerd() {
@@ -150,7 +150,7 @@ start_dockerd() {
     if [ "$(id -u)" -ne 0 ]; then options+=(--group "$(id -gn)"); fi
     # A session of its own: the daemon outlives the terminal and hears no Ctrl-C meant for the caller.
     # shellcheck disable=SC2016
-    DOCKERD_STARTED=$(as_root sh -c 'log=$1; shift; nohup setsid dockerd "$@" >>"$log" 2>&1 </dev/null & echo $!' \
+    DOCKERD_STARTED=$(as_root sh -c 'trap "" HUP; log=$1; shift; setsid dockerd "$@" >>"$log" 2>&1 </dev/null & echo $!' \
         dockerd "$DOCKERD_LOG" "${options[@]}")
 }
 
