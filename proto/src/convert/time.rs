@@ -1,0 +1,76 @@
+//! Times on the wire.
+
+use std::time::Duration;
+
+use dockmgr_core::spec::draft::RawDuration;
+use dockmgr_core::time::WallTime;
+use pbjson_types as wkt;
+
+use super::{Error, Problem, required};
+
+/// First second of a protobuf timestamp: 0001-01-01T00:00:00Z.
+const FIRST_SECOND: i64 = -62_135_596_800;
+/// Last second of a protobuf timestamp: 9999-12-31T23:59:59Z.
+const LAST_SECOND: i64 = 253_402_300_799;
+/// Longest protobuf duration in seconds, about 10,000 years.
+const LONGEST_SECONDS: u64 = 315_576_000_000;
+
+/// Reads a point in time, cut to milliseconds; the years 1 to 9999.
+pub fn wall_from_wire(field: &str, wire: Option<wkt::Timestamp>) -> Result<WallTime, Error> {
+    let wkt::Timestamp { seconds, nanos } = required(field, wire)?;
+    if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
+        return Err(Error::new(field, Problem::Rule("it must lie in the years 1 to 9999")));
+    }
+    if !(0..1_000_000_000).contains(&nanos) {
+        return Err(Error::new(field, Problem::Rule("nanos must be 0 to 999999999")));
+    }
+    Ok(WallTime(seconds * 1000 + i64::from(nanos / 1_000_000)))
+}
+
+/// Reads a point in time that may be absent.
+pub fn optional_wall_from_wire(field: &str, wire: Option<wkt::Timestamp>) -> Result<Option<WallTime>, Error> {
+    wire.map(|time| wall_from_wire(field, Some(time))).transpose()
+}
+
+/// Writes a point in time; one outside the years 1 to 9999 becomes the nearest that fits.
+pub fn wall_to_wire(time: WallTime) -> wkt::Timestamp {
+    let millis = time.0.clamp(FIRST_SECOND * 1000, LAST_SECOND * 1000 + 999);
+    let nanos =
+        i32::try_from(millis.rem_euclid(1000) * 1_000_000).expect("less than a second of nanoseconds");
+    wkt::Timestamp { seconds: millis.div_euclid(1000), nanos }
+}
+
+/// Reads a length of time; not negative and at most 10,000 years.
+pub fn duration_from_wire(field: &str, wire: Option<wkt::Duration>) -> Result<Duration, Error> {
+    let raw = raw_duration(required(field, wire)?);
+    raw.get()
+        .filter(|length| length.as_secs() <= LONGEST_SECONDS)
+        .ok_or_else(|| Error::new(field, Problem::Rule("it must be 0 s to 315576000000 s")))
+}
+
+/// Reads a length of time that may be absent.
+pub fn optional_duration_from_wire(
+    field: &str,
+    wire: Option<wkt::Duration>,
+) -> Result<Option<Duration>, Error> {
+    wire.map(|length| duration_from_wire(field, Some(length))).transpose()
+}
+
+/// Reads the grace of a stop that may be absent: 0 s to 1 h.
+pub fn optional_grace_from_wire(field: &str, wire: Option<wkt::Duration>) -> Result<Option<Duration>, Error> {
+    let grace = wire.map(|length| raw_duration(length).grace()).transpose();
+    grace.map_err(|rule| Error::new(field, Problem::Rule(rule)))
+}
+
+/// Writes a length of time; one beyond 10,000 years becomes that.
+pub fn duration_to_wire(length: Duration) -> wkt::Duration {
+    let length = length.min(Duration::from_secs(LONGEST_SECONDS));
+    let seconds = i64::try_from(length.as_secs()).expect("held at the longest");
+    let nanos = i32::try_from(length.subsec_nanos()).expect("less than a second of nanoseconds");
+    wkt::Duration { seconds, nanos }
+}
+
+/// A length of time as it arrived, for a check elsewhere.
+pub(super) fn raw_duration(wire: wkt::Duration) -> RawDuration {
+    RawDuration { seconds: wire.seconds, nanos: wire.nanos }
+}
