@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::ids::{AttemptId, Incarnation, JobId, JobUid, NodeId};
-use crate::spec::{JobSpec, Resources, Signal};
+use crate::spec::{JobSpec, Signal};
 use crate::time::BootTime;
 
 use super::event::Token;
@@ -228,13 +228,4 @@ impl NoteKind {
             Self::NodeDeleted => "NodeDeleted",
         }
     }
-}
-
-/// What of a node is held and what is free; used by verdicts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Holding {
-    /// What it has.
-    pub capacity: Resources,
-    /// What its placed attempts hold.
-    pub used: Resources,
 }

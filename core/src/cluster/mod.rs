@@ -39,7 +39,7 @@ mod timers;
 
 pub use config::{CHUNK_TASKS, Config};
 pub use counts::{Counts, Totals};
-pub use effect::{Command, Effects, Holding, Note, NoteKind, Record, Reply, Send, Start, StopCause, Verdict};
+pub use effect::{Command, Effects, Note, NoteKind, Record, Reply, Send, Start, StopCause, Verdict};
 pub use ending::exit_code;
 pub use event::{
     Event, Hello, Key, NodeStatus, Progress, Pull, Report, Request, Submission, Token, WorkerNews,
@@ -52,3 +52,6 @@ pub use request::StoredRequest;
 pub use restore::{Restored, StoredJob, StoredNode};
 pub use state::Cluster;
 pub use task::{AttemptEntry, StopWish, TaskEntry};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! Tests of the cluster: stories in a small text language, and random histories.
+
+mod lifecycle;
+mod placing;
+mod properties;
+mod reading;
+mod records;
+mod restarts;
+mod scenario;
+mod sessions;
+mod sizes;
+mod spec_text;
+mod stopping;
+mod submitting;
+mod world;
