@@ -22,6 +22,9 @@ pub enum Error {
 pub struct JobId(NonZeroU64);
 
 impl JobId {
+    /// The first job of every cluster, and the smallest id.
+    pub const FIRST: Self = Self(NonZeroU64::MIN);
+
     /// Makes a job id; `None` for 0, which no job has.
     pub fn new(number: u64) -> Option<Self> {
         NonZeroU64::new(number).map(Self)

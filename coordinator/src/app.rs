@@ -1,0 +1,191 @@
+//! The program put together: the only place that names concrete parts.
+//!
+//! ```text
+//! open store -> bind -> serve -> campaign -> lead --lease lost--> campaign again
+//!                                             \--stop--> not serving -> finish the commit -> resign -> exit
+//! ```
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dockmgr_core::cluster;
+use dockmgr_core::ids::ClusterId;
+use dockmgr_core::spec::Defaults;
+use dockmgr_support::backoff::Backoff;
+use dockmgr_support::error_chain::Chain;
+use dockmgr_support::tasks::Tasks;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::config::Config;
+use crate::controller::{self, Handle, Publisher, Terms};
+use crate::logs::{self, LogStore};
+use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
+use crate::server::{self, Bound, Health, Services};
+use crate::store::{self, Store};
+use crate::retention;
+
+/// How long open calls may take to end after the coordinator was asked to: streams hear at once, unary calls take moments.
+const DRAIN: Duration = Duration::from_secs(3);
+/// Wait before the first new try after the store failed.
+const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// Longest wait between two tries.
+const RETRY_MOST: Duration = Duration::from_secs(5);
+
+/// Why the coordinator ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The data folder cannot be used.
+    #[error("use data folder '{}'", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The store failed for good.
+    #[error("keep the state")]
+    Store(#[from] store::Error),
+    /// The API cannot be served.
+    #[error("serve")]
+    Server(#[from] server::Error),
+    /// The kept output cannot be used.
+    #[error("keep the output of jobs")]
+    Logs(#[from] logs::Error),
+}
+
+impl Error {
+    /// The program's exit code: 75 when another process has the store, so that a supervisor may try later; else 1.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Store(store::Error::Locked { .. }) => 75,
+            Self::Data { .. } | Self::Store(_) | Self::Server(_) | Self::Logs(_) => 1,
+        }
+    }
+}
+
+/// Runs a coordinator until `stop` is cancelled.
+///
+/// # Errors
+/// [`Error`] when it cannot go on.
+pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Result<(), Error> {
+    make_private(&config.data).map_err(|source| Error::Data { path: config.data.clone(), source })?;
+    let store = Store::open(&config.store).await?;
+    let log_store = LogStore::open(config.data.join("logs"), tasks)?;
+    let (publisher, handle) = controller::handle();
+    let bound = bind(&config, &handle, &log_store, tasks).await?;
+    let health = bound.health.clone();
+    tracing::info!(address = %bound.address, store = store.kind(), data = %config.data.display(), "coordinator is up");
+    let terms = Terms { store, config: decisions(&config), heartbeat: config.heartbeat };
+    let closing = CancellationToken::new();
+    let serving = tasks.spawn("api", bound.run(closing.clone()));
+    let ended = tokio::select! {
+        // The API server failed.
+        served = serving => match served {
+            Ok(served) => served.map_err(Error::from),
+            Err(_) => Ok(()),
+        },
+        // Leading ended: the program stops, or the store cannot be believed any more.
+        led = lead_for_ever(&terms, &publisher, &health, tasks, &stop) => led,
+    };
+    health.set(false).await;
+    closing.cancel();
+    let late = tasks.shut_down(DRAIN).await;
+    if !late.is_empty() {
+        tracing::warn!(tasks = ?late, "ended without waiting for these");
+    }
+    ended
+}
+
+async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Tasks) -> Result<Bound, Error> {
+    let (doomed_logs, doomed) = mpsc::channel(retention::DOOMED_BOUND);
+    tasks.spawn(
+        "log-retention",
+        retention::run(log_store.clone(), handle.clone(), config.keep_finished, doomed, tasks.token().clone()),
+    );
+    let defaults = Defaults { image: config.default_image.clone() };
+    let services = Services {
+        jobs: Jobs::new(handle.clone(), defaults, doomed_logs),
+        logs: Logs::new(handle.clone(), log_store.clone()),
+        nodes: Nodes::new(handle.clone()),
+        events: Events::new(handle.clone()),
+        workers: Workers::new(
+            SessionDesk::new(handle.clone(), tasks.clone()),
+            UploadDesk::new(handle.clone(), log_store.clone(), tasks.clone()),
+        ),
+        gate: Gate::new(config.token.clone()),
+    };
+    Ok(server::bind(config.listen, config.tls.as_ref(), services).await?)
+}
+
+fn decisions(config: &Config) -> cluster::Config {
+    cluster::Config {
+        suspect_after: config.suspect_after,
+        finished_keep: config.keep_finished,
+        ..cluster::Config::default()
+    }
+}
+
+/// Campaigns and leads, again and again, until `stop` is cancelled or the store fails for good.
+async fn lead_for_ever(
+    terms: &Terms,
+    publisher: &Publisher,
+    health: &Health,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) -> Result<(), Error> {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
+    loop {
+        let ended = lead_once(terms, publisher, health, tasks, stop).await;
+        health.set(false).await;
+        match ended {
+            Ok(()) if stop.is_cancelled() => return Ok(()),
+            Ok(()) => {}
+            Err(store::Error::Cancelled) => return Ok(()),
+            Err(error) if error.ends_leadership() || error.is_retryable() => {
+                tracing::warn!(error = %Chain(&error), "leadership ended: campaigning again");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            // The program ends.
+            () = stop.cancelled() => return Ok(()),
+            // Time for the next try.
+            () = tokio::time::sleep(backoff.next_delay()) => {}
+        }
+    }
+}
+
+async fn lead_once(
+    terms: &Terms,
+    publisher: &Publisher,
+    health: &Health,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) -> Result<(), store::Error> {
+    let name = format!("coordinator-{}", std::process::id());
+    let (lease, keeper) = terms.store.campaign(&name, stop).await?;
+    let resign = CancellationToken::new();
+    let keeping = tasks.spawn("lease", keeper.run(resign.clone()));
+    let ended = async {
+        let cluster_id = terms.store.cluster_id(lease.epoch(), ClusterId(Uuid::now_v7())).await?;
+        tracing::info!(epoch = %lease.epoch(), %cluster_id, "leading");
+        health.set(true).await;
+        controller::lead(terms, cluster_id, &lease, publisher, stop.clone()).await
+    }
+    .await;
+    resign.cancel();
+    if keeping.await.is_err() {
+        tracing::error!("the keeper of the lease panicked");
+    }
+    ended
+}
+
+/// Makes a folder that only this user may enter: it holds what jobs were asked to do and what they wrote.
+fn make_private(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}

@@ -1,0 +1,295 @@
+//! Settings of the coordinator: flags, environment, file, defaults, in this order; checked before anything binds.
+//!
+//! Owns reading and checking. Nothing else in the crate looks at the environment or at the command line.
+
+mod file;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+use dockmgr_core::spec::ImageRef;
+use dockmgr_support::secret::{self, ApiToken};
+use dockmgr_support::telemetry::Format;
+
+use crate::store::{self, EtcdConfig, RedbConfig};
+
+/// Where `dev` and the command line expect a coordinator.
+const DEFAULT_LISTEN: &str = "127.0.0.1:7443";
+/// The image of jobs that name none: small, everywhere, has bash.
+const DEFAULT_IMAGE: &str = "debian:stable-slim";
+
+/// Serves the dockmgr API, schedules jobs onto workers, keeps their state and their output.
+#[derive(Debug, Parser)]
+#[command(name = "dockmgr-coordinator", version, about)]
+pub struct Args {
+    /// Address to serve the API on; one off loopback needs TLS and a token, or --insecure-bind.
+    #[arg(long, env = "DOCKMGR_LISTEN", value_name = "ADDR")]
+    listen: Option<String>,
+    /// Folder of the embedded store and of the logs.
+    #[arg(long, env = "DOCKMGR_DATA", value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Where the state is kept.
+    #[arg(long, env = "DOCKMGR_STORE", value_enum)]
+    store: Option<StoreKind>,
+    /// etcd endpoints, for --store etcd.
+    #[arg(long, env = "DOCKMGR_ETCD", value_delimiter = ',', value_name = "URL,..")]
+    etcd: Option<Vec<String>>,
+    /// Keys of this cluster in etcd begin with it.
+    #[arg(long, env = "DOCKMGR_ETCD_PREFIX", value_name = "PREFIX")]
+    etcd_prefix: Option<String>,
+    /// CA of etcd's certificates.
+    #[arg(long, env = "DOCKMGR_ETCD_CA", value_name = "FILE")]
+    etcd_ca: Option<PathBuf>,
+    /// Client certificate for etcd.
+    #[arg(long, env = "DOCKMGR_ETCD_CERT", value_name = "FILE")]
+    etcd_cert: Option<PathBuf>,
+    /// Key of the client certificate for etcd.
+    #[arg(long, env = "DOCKMGR_ETCD_KEY", value_name = "FILE")]
+    etcd_key: Option<PathBuf>,
+    /// Certificate of the API.
+    #[arg(long, env = "DOCKMGR_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+    /// Its private key; other users must not be able to read it.
+    #[arg(long, env = "DOCKMGR_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+    /// CA that client certificates must come from.
+    #[arg(long, env = "DOCKMGR_CLIENT_CA", value_name = "FILE")]
+    client_ca: Option<PathBuf>,
+    /// File with the API token every caller must send.
+    #[arg(long, env = "DOCKMGR_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// Serve on an address off loopback without TLS or without a token: everybody who reaches it can run containers.
+    #[arg(long, env = "DOCKMGR_INSECURE_BIND")]
+    insecure_bind: bool,
+    /// Image of jobs that name none.
+    #[arg(long, env = "DOCKMGR_DEFAULT_IMAGE", value_name = "IMAGE")]
+    default_image: Option<String>,
+    /// Settings file (TOML).
+    #[arg(long, env = "DOCKMGR_COORDINATOR_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, or a filter such as info,h2=warn.
+    #[arg(long, env = "DOCKMGR_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: String,
+    /// How log lines look: text or json.
+    #[arg(long, env = "DOCKMGR_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
+    pub log_format: Format,
+}
+
+/// Which store keeps the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// A file of this machine.
+    Redb,
+    /// An etcd cluster.
+    Etcd,
+}
+
+/// What the coordinator runs with; every part checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address of the API.
+    pub listen: SocketAddr,
+    /// Folder of the logs and of the embedded store.
+    pub data: PathBuf,
+    /// The store.
+    pub store: store::Config,
+    /// Certificate and key, and the CA of client certificates.
+    pub tls: Option<Tls>,
+    /// The token every caller must send.
+    pub token: Option<ApiToken>,
+    /// Image of jobs that name none.
+    pub default_image: ImageRef,
+    /// How often workers send a heartbeat.
+    pub heartbeat: Duration,
+    /// How long a worker may be silent before its attempts are unknown.
+    pub suspect_after: Duration,
+    /// How long ended jobs are kept.
+    pub keep_finished: Duration,
+}
+
+/// TLS material as PEM.
+#[derive(Clone)]
+pub struct Tls {
+    /// Certificate chain.
+    pub cert: Vec<u8>,
+    /// Private key.
+    pub key: Vec<u8>,
+    /// CA of client certificates.
+    pub client_ca: Option<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tls").field("client_ca", &self.client_ca.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// Why the settings cannot be used; the program exits with code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file cannot be read.
+    #[error("read {what} '{}'", path.display())]
+    Read {
+        /// What the file is for.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The settings file is not what it should be.
+    #[error("use settings file '{}'", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    /// A token file cannot be used.
+    #[error(transparent)]
+    Token(#[from] secret::Error),
+    /// A setting is wrong, or two do not fit together.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The flag.
+        setting: &'static str,
+        /// What is wrong and what to do.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Puts flags, environment, file and defaults together and checks them.
+    ///
+    /// # Errors
+    /// [`Error`], naming the setting.
+    pub fn new(args: Args) -> Result<Self, Error> {
+        let file = match &args.config {
+            Some(path) => file::read(path)?,
+            None => file::File::default(),
+        };
+        let listen = listen(args.listen.or(file.listen).as_deref().unwrap_or(DEFAULT_LISTEN))?;
+        let tls = tls(
+            args.tls_cert.or(file.tls_cert),
+            args.tls_key.or(file.tls_key),
+            args.client_ca.or(file.client_ca),
+        )?;
+        let token = args.token_file.or(file.token_file).map(|path| ApiToken::read(&path)).transpose()?;
+        let insecure = args.insecure_bind || file.insecure_bind;
+        check_exposure(listen, tls.is_some(), token.is_some(), insecure)?;
+        let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from("/var/lib/dockmgr/coordinator"));
+        let image = args.default_image.or(file.default_image);
+        let default_image = ImageRef::parse(image.as_deref().unwrap_or(DEFAULT_IMAGE))
+            .map_err(|error| setting("--default-image", error))?;
+        let kind = args.store.or(file.store).unwrap_or(StoreKind::Redb);
+        let store = match (kind, args.etcd.or(file.etcd)) {
+            (StoreKind::Redb, None) => store::Config::Redb(RedbConfig { folder: data.clone() }),
+            (StoreKind::Redb, Some(_)) => return Err(setting("--etcd", "needs --store etcd")),
+            (StoreKind::Etcd, None) => return Err(setting("--store", "etcd needs --etcd with its endpoints")),
+            (StoreKind::Etcd, Some(endpoints)) => {
+                let mut etcd = EtcdConfig::new(endpoints);
+                if let Some(prefix) = args.etcd_prefix.or(file.etcd_prefix) {
+                    etcd.prefix = prefix;
+                }
+                etcd.tls = etcd_tls(
+                    args.etcd_ca.or(file.etcd_ca),
+                    args.etcd_cert.or(file.etcd_cert),
+                    args.etcd_key.or(file.etcd_key),
+                )?;
+                store::Config::Etcd(etcd)
+            }
+        };
+        let timing = file.timing.checked()?;
+        Ok(Self {
+            listen,
+            data,
+            store,
+            tls,
+            token,
+            default_image,
+            heartbeat: timing.heartbeat,
+            suspect_after: timing.suspect_after,
+            keep_finished: timing.keep_finished,
+        })
+    }
+}
+
+fn setting(setting: &'static str, problem: impl ToString) -> Error {
+    Error::Setting { setting, problem: problem.to_string() }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, Error> {
+    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    text.parse().map_err(|_| {
+        let shown: String = text.chars().take(120).flat_map(char::escape_default).collect();
+        setting("--listen", format!("'{shown}' is not IP:PORT, for example {DEFAULT_LISTEN} or [::1]:7443"))
+    })
+}
+
+/// Refuses to expose the API by accident: whoever can call it can run containers.
+fn check_exposure(listen: SocketAddr, tls: bool, token: bool, insecure: bool) -> Result<(), Error> {
+    if listen.ip().is_loopback() || insecure || (tls && token) {
+        return Ok(());
+    }
+    let missing = match (tls, token) {
+        (false, false) => "--tls-cert, --tls-key and --token-file",
+        (false, true) => "--tls-cert and --tls-key",
+        (true, _) => "--token-file",
+    };
+    Err(setting(
+        "--listen",
+        format!("{listen} can be reached from other machines: give {missing}, or --insecure-bind if you mean it"),
+    ))
+}
+
+fn tls(cert: Option<PathBuf>, key: Option<PathBuf>, client_ca: Option<PathBuf>) -> Result<Option<Tls>, Error> {
+    let (cert, key) = match (cert, key) {
+        (Some(cert), Some(key)) => (cert, key),
+        (None, None) if client_ca.is_some() => {
+            return Err(setting("--client-ca", "needs --tls-cert and --tls-key"));
+        }
+        (None, None) => return Ok(None),
+        (Some(_), None) => return Err(setting("--tls-cert", "needs --tls-key")),
+        (None, Some(_)) => return Err(setting("--tls-key", "needs --tls-cert")),
+    };
+    if secret::is_world_readable(&key) == Some(true) {
+        return Err(setting("--tls-key", format!("'{}' can be read by all users: chmod 600 it", key.display())));
+    }
+    Ok(Some(Tls {
+        cert: read("certificate", cert)?,
+        key: read("private key", key)?,
+        client_ca: client_ca.map(|path| read("client CA", path)).transpose()?,
+    }))
+}
+
+fn etcd_tls(
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+) -> Result<Option<store::TlsFiles>, Error> {
+    let identity = match (cert, key) {
+        (Some(cert), Some(key)) => Some((cert, key)),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return Err(setting("--etcd-cert", "a certificate and its key belong together: give both or none"));
+        }
+    };
+    match (ca, identity) {
+        (Some(ca), identity) => Ok(Some(store::TlsFiles { ca, identity })),
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(setting("--etcd-cert", "needs --etcd-ca")),
+    }
+}
+
+fn read(what: &'static str, path: PathBuf) -> Result<Vec<u8>, Error> {
+    std::fs::read(&path).map_err(|source| Error::Read { what, path, source })
+}
+
+#[cfg(test)]
+#[path = "config/tests.rs"]
+mod tests;

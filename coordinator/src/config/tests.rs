@@ -1,0 +1,79 @@
+//! Settings that must be refused, and the order of their sources.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn config(args: &[&str]) -> Result<Config, Error> {
+    let all = ["dockmgr-coordinator"].iter().chain(args);
+    Config::new(Args::try_parse_from(all).expect("flags parse"))
+}
+
+#[test]
+fn another_address_than_loopback_needs_tls_and_a_token() {
+    for exposed in ["0.0.0.0:7443", "[::]:7443", "10.1.2.3:7443"] {
+        let error = config(&["--listen", exposed]).expect_err("refused").to_string();
+        assert!(error.contains("--insecure-bind"), "{error}");
+        assert!(config(&["--listen", exposed, "--insecure-bind"]).is_ok());
+    }
+    for safe in ["127.0.0.1:0", "[::1]:7443", "localhost:7443"] {
+        assert!(config(&["--listen", safe]).is_ok(), "{safe}");
+    }
+}
+
+#[test]
+fn settings_that_do_not_fit_together_are_refused() {
+    for (args, word) in [
+        (&["--listen", "7443"][..], "--listen"),
+        (&["--listen", "127.0.0.1:99999"], "--listen"),
+        (&["--store", "etcd"], "--etcd"),
+        (&["--etcd", "http://127.0.0.1:2379"], "--store"),
+        (&["--tls-cert", "/nonexistent"], "--tls-key"),
+        (&["--tls-key", "/nonexistent"], "--tls-cert"),
+        (&["--client-ca", "/nonexistent"], "--tls-cert"),
+        (&["--token-file", "/nonexistent"], "/nonexistent"),
+        (&["--default-image", "UPPER:x"], "--default-image"),
+        (&["--config", "/nonexistent"], "/nonexistent"),
+        (&["--config", "/"], "--config"),
+        (&["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-cert", "/x"], "--etcd-cert"),
+    ] {
+        let error = config(args).expect_err("refused").to_string();
+        assert!(error.contains(word), "{args:?}: {error}");
+    }
+}
+
+#[test]
+fn a_key_that_all_users_can_read_is_refused() {
+    let dir = tempfile::tempdir().expect("temp folder");
+    let (cert, key) = (dir.path().join("cert"), dir.path().join("key"));
+    std::fs::write(&cert, "x").expect("write");
+    std::fs::write(&key, "x").expect("write");
+    let args = ["--tls-cert", cert.to_str().expect("utf-8"), "--tls-key", key.to_str().expect("utf-8")];
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).expect("chmod");
+    assert!(config(&args).expect_err("refused").to_string().contains("chmod 600"));
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).expect("chmod");
+    assert!(config(&args).is_ok());
+}
+
+#[test]
+fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+    let dir = tempfile::tempdir().expect("temp folder");
+    let path = dir.path().join("c.toml");
+    std::fs::write(&path, "listen = \"127.0.0.1:1\"\n[timing]\nheartbeat = \"1s\"\n").expect("write");
+    let file = path.to_str().expect("utf-8");
+    let from_file = config(&["--config", file]).expect("valid");
+    assert_eq!((from_file.listen.port(), from_file.heartbeat), (1, Duration::from_secs(1)));
+    assert_eq!(config(&["--config", file, "--listen", "127.0.0.1:2"]).expect("valid").listen.port(), 2);
+    for (text, word) in [
+        ("lisen = \"x\"", "lisen"),
+        ("[timing]\nheartbeat = \"5x\"", "heartbeat"),
+        ("[timing]\nheartbeat = \"0s\"", "heartbeat"),
+        ("[timing]\nheartbeat = \"30s\"", "suspect_after"),
+        ("store = \"sqlite\"", "sqlite"),
+    ] {
+        std::fs::write(&path, text).expect("write");
+        let error = config(&["--config", file]).expect_err("refused");
+        let chain = dockmgr_support::error_chain::Chain(&error).to_string();
+        assert!(chain.contains(word), "{text}: {chain}");
+    }
+}

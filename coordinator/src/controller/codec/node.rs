@@ -1,0 +1,44 @@
+//! A node.
+
+use dockmgr_core::cluster::{Node, StoredNode};
+use dockmgr_core::time::WallTime;
+use dockmgr_proto::convert;
+use dockmgr_proto::store_v1;
+use prost::Message as _;
+
+use super::Error;
+
+/// The stored form of a node.
+pub(super) fn encode(node: &Node) -> store_v1::NodeRecord {
+    store_v1::NodeRecord {
+        id: node.id.to_string(),
+        incarnation: node.incarnation.to_string(),
+        display_name: node.name.to_string(),
+        labels: convert::resources::labels_to_wire(&node.host.labels),
+        capacity: Some(convert::resources::resources_to_wire(node.host.capacity)),
+        draining: node.draining,
+        register_time_millis: node.registered.0,
+        worker_version: node.worker_version.clone(),
+        runtime_version: node.runtime_version.clone(),
+        boot_id: node.boot_id.clone(),
+        allowed_mounts: node.host.allowed_mounts.clone(),
+    }
+}
+
+/// A node as it was stored.
+pub(in crate::controller) fn decode(bytes: &[u8]) -> Result<StoredNode, Error> {
+    let wire = store_v1::NodeRecord::decode(bytes)?;
+    Ok(StoredNode {
+        id: convert::ids::node_id("id", &wire.id)?,
+        incarnation: convert::ids::incarnation("incarnation", &wire.incarnation)?,
+        name: wire.display_name.into(),
+        labels: convert::resources::labels_from_wire("labels", &wire.labels)?,
+        capacity: convert::resources::resources_from_wire("capacity", wire.capacity)?,
+        allowed_mounts: wire.allowed_mounts,
+        draining: wire.draining,
+        registered: WallTime(wire.register_time_millis),
+        worker_version: wire.worker_version,
+        runtime_version: wire.runtime_version,
+        boot_id: wire.boot_id,
+    })
+}

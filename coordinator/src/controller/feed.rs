@@ -1,0 +1,233 @@
+//! What happened, for watchers: which jobs changed at which revision, and the event log.
+//!
+//! Owns two bounded windows behind one lock that is held for moments only, and a revision that wakes the watchers. A
+//! watcher keeps its own cursor and reads from the window: a slow one lags or hears that its place is gone, and costs nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dockmgr_core::cluster::Note;
+use dockmgr_core::ids::JobId;
+use dockmgr_core::time::WallTime;
+use tokio::sync::watch;
+
+/// Deletions that are remembered for watchers.
+const DELETIONS_KEPT: usize = 10_000;
+/// Lines of the event log that are kept.
+const EVENTS_KEPT: usize = 10_000;
+
+/// The smallest job id, to begin a range with.
+const FIRST_JOB: JobId = JobId::FIRST;
+
+/// The feed of one term of leadership. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    windows: Arc<Mutex<Windows>>,
+    revision: watch::Sender<u64>,
+    events: watch::Sender<u64>,
+}
+
+/// The place a watcher asked for is not kept any more: it must begin again with a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the place {asked} is not kept any more: the oldest possible is {oldest}")]
+pub struct Compacted {
+    /// What was asked for.
+    pub asked: u64,
+    /// The smallest place that would do.
+    pub oldest: u64,
+}
+
+/// Something a job watcher hears, in order of revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobNews {
+    /// The job is at this revision now.
+    Changed(JobId),
+    /// The job was forgotten.
+    Deleted(JobId),
+}
+
+/// A line of the event log.
+#[derive(Debug, Clone)]
+pub struct LoggedNote {
+    /// Its number, from 1.
+    pub sequence: u64,
+    /// When.
+    pub time: WallTime,
+    /// What.
+    pub note: Note,
+    /// Name of the node it is about.
+    pub node_name: String,
+}
+
+#[derive(Debug, Default)]
+struct Windows {
+    /// Newest revision of every job that is kept; jobs of one step may share it.
+    changed: BTreeSet<(u64, JobId)>,
+    at: BTreeMap<JobId, u64>,
+    deleted: VecDeque<(u64, JobId)>,
+    /// Deletions up to here may be missing.
+    deletions_from: u64,
+    events: VecDeque<LoggedNote>,
+    next_event: u64,
+}
+
+impl Feed {
+    /// A feed that begins at `revision` with these jobs.
+    pub(super) fn new(revision: u64, jobs: impl Iterator<Item = (JobId, u64)>) -> Self {
+        let mut windows = Windows { deletions_from: revision, next_event: 1, ..Windows::default() };
+        for (job, at) in jobs {
+            windows.changed.insert((at, job));
+            windows.at.insert(job, at);
+        }
+        let (revision, events) = (watch::Sender::new(revision), watch::Sender::new(0));
+        Self { windows: Arc::new(Mutex::new(windows)), revision, events }
+    }
+
+    /// Tells that jobs changed or were forgotten; wakes the watchers.
+    pub(super) fn publish(&self, changed: &[(JobId, u64)], deleted: &[(JobId, u64)]) {
+        let newest = {
+            let mut windows = self.lock();
+            for &(job, revision) in changed {
+                windows.forget(job);
+                windows.changed.insert((revision, job));
+                windows.at.insert(job, revision);
+            }
+            for &(job, revision) in deleted {
+                windows.forget(job);
+                windows.deleted.push_back((revision, job));
+                if windows.deleted.len() > DELETIONS_KEPT
+                    && let Some((dropped, _)) = windows.deleted.pop_front()
+                {
+                    windows.deletions_from = dropped;
+                }
+            }
+            changed.iter().chain(deleted).map(|(_, revision)| *revision).max()
+        };
+        if let Some(newest) = newest {
+            self.revision.send_if_modified(|revision| {
+                let grows = newest > *revision;
+                *revision = newest.max(*revision);
+                grows
+            });
+        }
+    }
+
+    /// Adds lines to the event log; wakes its watchers.
+    pub(super) fn log(&self, time: WallTime, notes: Vec<(Note, String)>) {
+        if notes.is_empty() {
+            return;
+        }
+        let newest = {
+            let mut windows = self.lock();
+            for (note, node_name) in notes {
+                let sequence = windows.next_event;
+                windows.next_event += 1;
+                windows.events.push_back(LoggedNote { sequence, time, note, node_name });
+                if windows.events.len() > EVENTS_KEPT {
+                    windows.events.pop_front();
+                }
+            }
+            windows.next_event - 1
+        };
+        self.events.send_replace(newest);
+    }
+
+    /// What happened to jobs after `revision`, at most `limit` pieces, each with its revision.
+    pub fn jobs_after(&self, revision: u64, limit: usize) -> Result<Vec<(u64, JobNews)>, Compacted> {
+        let windows = self.lock();
+        if revision < windows.deletions_from {
+            return Err(Compacted { asked: revision, oldest: windows.deletions_from });
+        }
+        let first = (revision.saturating_add(1), FIRST_JOB);
+        let changed = windows.changed.range(first..);
+        let from = windows.deleted.partition_point(|(at, _)| *at <= revision);
+        let deleted = windows.deleted.range(from..).map(|(at, job)| (*at, JobNews::Deleted(*job)));
+        let changed = whole_revisions(changed.map(|(at, job)| (*at, JobNews::Changed(*job))), limit);
+        let deleted = whole_revisions(deleted, limit);
+        let mut news = [changed, deleted].concat();
+        news.sort_by_key(|(at, _)| *at);
+        let news = whole_revisions(news.into_iter(), limit);
+        Ok(news)
+    }
+
+    /// Lines of the event log after number `sequence`, at most `limit`; 0 means from the oldest kept.
+    pub fn events_after(&self, sequence: u64, limit: usize) -> Result<Vec<LoggedNote>, Compacted> {
+        let windows = self.lock();
+        let oldest = windows.events.front().map_or(windows.next_event, |event| event.sequence);
+        if sequence != 0 && sequence + 1 < oldest {
+            return Err(Compacted { asked: sequence, oldest: oldest - 1 });
+        }
+        let from = windows.events.partition_point(|event| event.sequence <= sequence);
+        Ok(windows.events.range(from..).take(limit).cloned().collect())
+    }
+
+    /// Follows the newest revision.
+    pub fn revision(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Follows the number of the newest event.
+    pub fn newest_event(&self) -> watch::Receiver<u64> {
+        self.events.subscribe()
+    }
+
+    /// The windows are whole after every statement, so a panic elsewhere cannot have broken them.
+    fn lock(&self) -> MutexGuard<'_, Windows> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The first `limit` pieces and those that share the last one's revision: a revision is a place to go on from, so it must
+/// not be cut in two.
+fn whole_revisions(news: impl Iterator<Item = (u64, JobNews)>, limit: usize) -> Vec<(u64, JobNews)> {
+    let mut taken: Vec<(u64, JobNews)> = Vec::new();
+    for piece in news {
+        if taken.len() >= limit && taken.last().is_some_and(|(at, _)| *at != piece.0) {
+            break;
+        }
+        taken.push(piece);
+    }
+    taken
+}
+
+impl Windows {
+    fn forget(&mut self, job: JobId) {
+        if let Some(at) = self.at.remove(&job) {
+            self.changed.remove(&(at, job));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(number: u64) -> JobId {
+        JobId::new(number).expect("not 0")
+    }
+
+    #[test]
+    fn a_watcher_hears_each_job_once_at_its_newest_revision_in_order() {
+        let feed = Feed::new(10, [(job(1), 9)].into_iter());
+        feed.publish(&[(job(1), 11), (job(2), 12)], &[]);
+        feed.publish(&[(job(1), 13)], &[(job(2), 14)]);
+        feed.publish(&[(job(3), 15), (job(4), 15)], &[]);
+        assert_eq!(feed.jobs_after(14, 1).expect("kept").len(), 2, "a revision is not cut in two");
+        let news = feed.jobs_after(10, 2).expect("kept");
+        assert_eq!(news, [(13, JobNews::Changed(job(1))), (14, JobNews::Deleted(job(2)))]);
+        assert_eq!(feed.jobs_after(15, 100).expect("kept"), []);
+        assert_eq!(*feed.revision().borrow(), 15);
+    }
+
+    #[test]
+    fn a_place_before_the_window_is_refused_and_not_skipped() {
+        let feed = Feed::new(10, std::iter::empty());
+        assert_eq!(feed.jobs_after(9, 1), Err(Compacted { asked: 9, oldest: 10 }));
+        let deletions = u64::try_from(DELETIONS_KEPT).expect("small") + 1;
+        for n in 1..=deletions {
+            feed.publish(&[], &[(job(n), 10 + n)]);
+        }
+        assert_eq!(feed.jobs_after(10, 1), Err(Compacted { asked: 10, oldest: 11 }));
+        assert_eq!(feed.jobs_after(11, 1).expect("kept").len(), 1);
+    }
+}

@@ -1,0 +1,276 @@
+//! The leader at work: the one task that owns the [`Cluster`] and carries out what it decides.
+//!
+//! ```text
+//! rpc handlers, sessions --Handle--> inbox -> step -> group -> commit -> release: send, answer, publish
+//!                                                ^                          |
+//!                                                +--- reads see the same ---+
+//! ```
+//!
+//! Owns order: effects of an event leave only when its group is durable, later events may be stepped meanwhile. Decides
+//! nothing about jobs. Ends when leadership is lost or the store fails; whoever called [`lead`] campaigns again and
+//! loads everything anew, so no decision ever stands on state that was not stored.
+
+mod attempts;
+mod codec;
+mod commands;
+mod commit;
+mod feed;
+mod group;
+mod handle;
+mod input;
+mod loading;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::time::Duration;
+
+use dockmgr_core::cluster::{Cluster, Config, Effects, Event, Refusal, Reply, Token, WorkerNews};
+use dockmgr_core::ids::{ClusterId, Epoch, NodeId};
+use dockmgr_core::time::{BootTime, Now, WallTime};
+use dockmgr_support::clock;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::sessions::Sessions;
+use crate::store::{self, Lease, Store};
+
+use group::{Group, Outbox};
+use handle::Term;
+use input::Input;
+
+pub use feed::{Compacted, Feed, JobNews, LoggedNote};
+pub use handle::{Error, Handle};
+pub use input::{SessionId, Speaker};
+
+/// Inputs that may wait; beyond it callers wait themselves, so that a flood is felt by those who make it.
+const INBOX_BOUND: usize = 4096;
+/// Most inputs stepped between two looks at the commit in flight, so that answers are not held back by a full inbox.
+const BURST: usize = 512;
+/// Longest time without a tick: a safety net, nothing relies on it.
+const SAFETY_TICK: Duration = Duration::from_secs(5);
+
+/// What every term of leadership needs.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// The state.
+    pub store: Store,
+    /// How the cluster decides.
+    pub config: Config,
+    /// How often workers send a heartbeat.
+    pub heartbeat: Duration,
+}
+
+/// Makes the publisher of terms and the handle that follows it.
+pub fn handle() -> (Publisher, Handle) {
+    let (sender, receiver) = watch::channel(None);
+    (Publisher(sender), Handle::new(receiver))
+}
+
+/// Announces which controller leads.
+#[derive(Debug)]
+pub struct Publisher(watch::Sender<Option<Term>>);
+
+/// Leads until the lease is lost, the store fails, or `stop` is cancelled; loads the cluster first.
+///
+/// # Errors
+/// The store's; `is_fatal` and `ends_leadership` tell what to do.
+pub async fn lead(
+    terms: &Terms,
+    cluster_id: ClusterId,
+    lease: &Lease,
+    publisher: &Publisher,
+    stop: CancellationToken,
+) -> Result<(), store::Error> {
+    let cluster = loading::load(&terms.store, terms.config.clone(), now()).await?;
+    let (sender, inbox) = mpsc::channel(INBOX_BOUND);
+    let revisions = cluster.jobs_newest_first(None).map(|job| (job.id, job.revision));
+    let feed = Feed::new(cluster.revision(), revisions);
+    let mut controller = Controller {
+        epoch: lease.epoch(),
+        cluster_id,
+        terms,
+        cluster,
+        feed: feed.clone(),
+        sessions: Sessions::default(),
+        waiting: BTreeMap::new(),
+        next_token: 0,
+        group: Group::default(),
+        wake_at: None,
+    };
+    publisher.0.send_replace(Some(Term { epoch: lease.epoch(), inbox: sender, feed }));
+    let ended = controller.run(inbox, lease, stop).await;
+    publisher.0.send_replace(None);
+    controller.sessions.cut_all();
+    ended
+}
+
+struct Controller<'a> {
+    epoch: Epoch,
+    cluster_id: ClusterId,
+    terms: &'a Terms,
+    cluster: Cluster,
+    feed: Feed,
+    sessions: Sessions,
+    waiting: BTreeMap<Token, oneshot::Sender<Result<Reply, Refusal>>>,
+    next_token: u64,
+    group: Group,
+    wake_at: Option<BootTime>,
+}
+
+/// A commit in flight and what leaves when it is durable.
+struct InFlight {
+    commit: Pin<Box<dyn Future<Output = Result<(), store::Error>> + Send>>,
+    outbox: Outbox,
+}
+
+impl Controller<'_> {
+    async fn run(
+        &mut self,
+        mut inbox: mpsc::Receiver<Input>,
+        lease: &Lease,
+        stop: CancellationToken,
+    ) -> Result<(), store::Error> {
+        let mut in_flight: Option<InFlight> = None;
+        self.step(Event::Tick { jitter: fastrand::u64(..) });
+        loop {
+            if in_flight.is_none() && !self.group.is_empty() {
+                in_flight = self.close_group();
+            }
+            tokio::select! {
+                biased;
+                // The oldest group is durable: let its effects out.
+                done = async { in_flight.as_mut().expect("guarded by the condition").commit.as_mut().await },
+                    if in_flight.is_some() => {
+                    done?;
+                    if let Some(done) = in_flight.take() {
+                        self.release(done.outbox);
+                    }
+                }
+                // Somebody else leads, or may: what is in memory is not to be trusted any more.
+                () = lease.lost() => return Err(store::Error::Fenced { epoch: self.epoch }),
+                // Clients or workers want something.
+                Some(input) = inbox.recv() => {
+                    self.take(input);
+                    for _ in 1..BURST {
+                        let Ok(more) = inbox.try_recv() else { break };
+                        self.take(more);
+                    }
+                }
+                // A moment the cluster asked for, or the safety net.
+                () = tokio::time::sleep(self.until_tick()) => {
+                    self.step(Event::Tick { jitter: fastrand::u64(..) });
+                }
+                // The program ends; what is in flight is finished, what was not answered is tried again by its sender.
+                () = stop.cancelled() => {
+                    if let Some(last) = in_flight.take() {
+                        last.commit.await?;
+                        self.release(last.outbox);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn until_tick(&self) -> Duration {
+        self.wake_at.map_or(SAFETY_TICK, |at| at.since(now().boot).min(SAFETY_TICK))
+    }
+
+    /// Turns one input into a step, a look, or a change of sessions.
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Request { request, answer } => {
+                let token = Token(self.next_token);
+                self.next_token += 1;
+                self.waiting.insert(token, answer);
+                self.step(Event::Request(token, request));
+            }
+            Input::Read(look) => {
+                let release = look(&self.cluster, now());
+                self.group.outbox.reads.push(release);
+            }
+            Input::SessionOpened { speaker, hello, outgoing } => {
+                self.sessions.open(speaker, outgoing);
+                self.worker(speaker, WorkerNews::Hello(hello));
+            }
+            Input::Worker { speaker, news } => {
+                if !self.sessions.is_current(speaker) {
+                    return;
+                }
+                if news == WorkerNews::Disconnected {
+                    self.sessions.close(speaker);
+                }
+                self.worker(speaker, news);
+            }
+        }
+    }
+
+    fn worker(&mut self, speaker: Speaker, news: WorkerNews) {
+        self.step(Event::Worker { node: speaker.node, incarnation: speaker.incarnation, news });
+    }
+
+    fn step(&mut self, event: Event) {
+        let now = now();
+        let mut effects = self.cluster.step(now, event);
+        self.group.add(&mut effects);
+        self.group.outbox.at = now.wall;
+        self.note(effects);
+    }
+
+    /// Adds what one step answers and tells to the open group.
+    fn note(&mut self, effects: Effects) {
+        self.wake_at = effects.wake_at;
+        for (token, answer) in effects.answers {
+            if let Some(waiting) = self.waiting.remove(&token) {
+                self.group.outbox.answers.push((waiting, answer));
+            }
+        }
+        for job in effects.changed {
+            if let Some(found) = self.cluster.job(job) {
+                self.group.outbox.changed.push((job, found.revision));
+            }
+        }
+        let revision = self.cluster.revision();
+        self.group.outbox.deleted.extend(effects.deleted.into_iter().map(|job| (job, revision)));
+        for note in effects.notes {
+            let name = note.node.map(|node| self.node_name(node)).unwrap_or_default();
+            self.group.outbox.notes.push((note, name));
+        }
+    }
+
+    fn node_name(&self, node: NodeId) -> String {
+        self.cluster.node(node).map(|node| node.name.to_string()).unwrap_or_default()
+    }
+
+    /// Starts to store the open group; one without records leaves at once, since all before it is durable.
+    fn close_group(&mut self) -> Option<InFlight> {
+        let group = self.group.take();
+        if group.dirty.is_empty() {
+            self.release(group.outbox);
+            return None;
+        }
+        let writes = codec::in_order(&group.dirty).map(|record| codec::write(&self.cluster, record)).collect();
+        let commit = Box::pin(commit::commit(self.terms.store.clone(), self.epoch, writes));
+        Some(InFlight { commit, outbox: group.outbox })
+    }
+
+    fn release(&mut self, outbox: Outbox) {
+        for send in outbox.sends {
+            let message = commands::message(self.epoch, self.cluster_id, self.terms.heartbeat, &send.command);
+            self.sessions.send(send.node, send.incarnation, message);
+        }
+        for (waiting, answer) in outbox.answers {
+            // An error means that the client has gone away.
+            let _gone = waiting.send(answer);
+        }
+        for release in outbox.reads {
+            release();
+        }
+        self.feed.publish(&outbox.changed, &outbox.deleted);
+        self.feed.log(outbox.at, outbox.notes);
+    }
+}
+
+fn now() -> Now {
+    Now { boot: BootTime(clock::boot_nanos()), wall: WallTime(clock::wall_millis()) }
+}

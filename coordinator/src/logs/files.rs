@@ -1,0 +1,57 @@
+//! Open log files, at most so many at a time, least recently used closed first.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use dockmgr_core::ids::AttemptId;
+
+/// Open files kept: well below the usual limit of 1024 descriptors, which connections share.
+const KEPT: usize = 256;
+
+/// The open files. A file in use stays open for its user after it was dropped here.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    files: BTreeMap<AttemptId, (u64, Arc<File>)>,
+    uses: u64,
+}
+
+impl Files {
+    /// The file of `attempt`, if it is open.
+    pub(super) fn get(&self, attempt: AttemptId) -> Option<Arc<File>> {
+        let mut inner = self.lock();
+        inner.uses += 1;
+        let now = inner.uses;
+        let (used, file) = inner.files.get_mut(&attempt)?;
+        *used = now;
+        Some(Arc::clone(file))
+    }
+
+    /// Keeps a file open, closing the one that was not used for longest.
+    pub(super) fn put(&self, attempt: AttemptId, file: Arc<File>) {
+        let mut inner = self.lock();
+        inner.uses += 1;
+        let now = inner.uses;
+        inner.files.insert(attempt, (now, file));
+        if inner.files.len() > KEPT {
+            let oldest = inner.files.iter().min_by_key(|(_, (used, _))| *used).map(|(attempt, _)| *attempt);
+            if let Some(oldest) = oldest {
+                inner.files.remove(&oldest);
+            }
+        }
+    }
+
+    /// Closes the file of `attempt`.
+    pub(super) fn forget(&self, attempt: AttemptId) {
+        self.lock().files.remove(&attempt);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

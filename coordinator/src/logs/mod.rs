@@ -1,0 +1,36 @@
+//! The output of jobs: taken in from workers, kept on a local folder, read by anyone at any pace.
+//!
+//! Owns the files under `data/logs/`, what of them is durable, and the readers. Wire types stay in `rpc`; which attempts
+//! exist is the cluster's to know and asked through [`AttemptDirectory`].
+//!
+//! ```text
+//!   upload -> LogStore::append -> file (page cache) -> written watch -> every reader by its own cursor
+//!                                      \-> dirty -> syncer (one fdatasync for many appends) -> durable watch -> ack
+//! ```
+//!
+//! Invariant: what the durable watch says has been synced, its folder entries included, and is never taken back.
+//!
+//! Invariant: a reader holds a place in a file and no queue; a slow one lags and delays nobody.
+//!
+//! A store on object storage replaces `attempt_log` and `syncer` behind [`LogStore`]'s methods; readers and ingest use
+//! nothing else.
+
+mod attempt_log;
+mod directory;
+mod error;
+mod files;
+mod layout;
+mod reader;
+mod store;
+mod syncer;
+mod tail;
+
+pub(crate) use attempt_log::AttemptLog;
+pub(crate) use directory::{AttemptDirectory, BegunAttempt, BegunTask, Fate};
+pub use error::Error;
+pub(crate) use reader::LogReader;
+pub use store::LogStore;
+pub(crate) use tail::{Step, Tail, TailError, Wanted};
+
+#[cfg(test)]
+mod tests;

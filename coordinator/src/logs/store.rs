@@ -1,0 +1,209 @@
+//! All kept output: which logs are in memory, deleting, size.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
+
+use dockmgr_core::ids::{AttemptId, JobId};
+use dockmgr_core::log::{Entry, Offsets};
+use dockmgr_support::tasks::Tasks;
+use tokio::sync::Notify;
+
+use super::error::run;
+use super::files::Files;
+use super::{AttemptLog, Error, LogReader, layout, syncer};
+
+/// Logs nobody uses that stay in memory, about a kilobyte each, so that opening them again reads nothing.
+const IDLE: usize = 1024;
+
+/// The output of all jobs. Clones share it.
+#[derive(Debug, Clone)]
+pub struct LogStore {
+    shared: Arc<Shared>,
+}
+
+/// What the parts of the store share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) root: PathBuf,
+    pub(super) files: Files,
+    pub(super) usage: AtomicU64,
+    /// Told when a log is queued for a sync.
+    pub(super) appended: Notify,
+    /// Told when a sync should not be put off.
+    pub(super) hurry: Notify,
+    logs: Mutex<BTreeMap<AttemptId, Arc<AttemptLog>>>,
+    queued: Mutex<Vec<Arc<AttemptLog>>>,
+    failed: OnceLock<String>,
+}
+
+impl LogStore {
+    /// Opens the folder `root` and starts the syncer among `tasks`. Blocks while it adds up the sizes of what is there.
+    ///
+    /// One process may have a folder open at a time; the coordinator's lock on its data folder sees to that.
+    pub fn open(root: PathBuf, tasks: &Tasks) -> Result<Self, Error> {
+        fs::create_dir_all(&root).map_err(Error::io("create", &root))?;
+        let usage = size_of(&root).map_err(Error::io("inspect", &root))?;
+        let shared = Arc::new(Shared {
+            root,
+            files: Files::default(),
+            usage: AtomicU64::new(usage),
+            appended: Notify::new(),
+            hurry: Notify::new(),
+            logs: Mutex::default(),
+            queued: Mutex::default(),
+            failed: OnceLock::new(),
+        });
+        tasks.spawn("log-syncer", syncer::run(Arc::clone(&shared), tasks.token().clone()));
+        Ok(Self { shared })
+    }
+
+    /// Appends entries of `attempt` in order; what is kept already is skipped. `Ok` means written and readable; when it
+    /// is durable, [`LogStore::log`]'s durable watch says so.
+    ///
+    /// Dropping the future does not undo the append. After [`Error::Missing`] what came before the hole was written.
+    pub(crate) async fn append(&self, attempt: AttemptId, entries: Vec<Entry>) -> Result<(), Error> {
+        self.in_memory(attempt).append(&self.shared, entries).await
+    }
+
+    /// The log of `attempt`, recovered from the disk if it was not in use. Creates no file.
+    pub(crate) async fn log(&self, attempt: AttemptId) -> Result<Arc<AttemptLog>, Error> {
+        let log = self.in_memory(attempt);
+        log.recover(&self.shared).await?;
+        Ok(log)
+    }
+
+    /// A reader of everything at and behind `from`; `u64::MAX` for a stream means nothing of it. An attempt that wrote
+    /// nothing yet reads as empty and can be waited on.
+    pub(crate) async fn reader(&self, attempt: AttemptId, from: Offsets) -> Result<LogReader, Error> {
+        let log = self.log(attempt).await?;
+        Ok(LogReader::new(Arc::clone(&self.shared), log, from))
+    }
+
+    /// Removes all output of `job`; users of it hear [`Error::Deleted`].
+    pub async fn delete_job(&self, job: JobId) -> Result<(), Error> {
+        let shared = Arc::clone(&self.shared);
+        run(move || {
+            shared.lock_logs().retain(|attempt, log| {
+                if attempt.job() == job {
+                    log.delete();
+                    shared.files.forget(*attempt);
+                }
+                attempt.job() != job
+            });
+            let folder = layout::job_folder(&shared.root, job);
+            let size = size_of(&folder).unwrap_or(0);
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+                removed => {
+                    removed.map_err(Error::io("delete", &folder))?;
+                    shared.shrink_usage(size);
+                    Ok(())
+                }
+            }
+        })
+        .await
+    }
+
+    /// Jobs that have output and whose folder was last changed longer ago than `age`, by the disk's wall clock.
+    pub async fn jobs_older_than(&self, age: Duration) -> Result<Vec<JobId>, Error> {
+        let shared = Arc::clone(&self.shared);
+        run(move || {
+            let now = dockmgr_support::clock::wall_millis();
+            let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+            let mut old = Vec::new();
+            for entry in fs::read_dir(&shared.root).map_err(Error::io("list", &shared.root))? {
+                let entry = entry.map_err(Error::io("list", &shared.root))?;
+                let Some(job) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                if changed(&entry.path()).is_some_and(|at| now.saturating_sub(at) > age) {
+                    old.push(job);
+                }
+            }
+            Ok(old)
+        })
+        .await
+    }
+
+    /// Bytes of all kept output.
+    pub fn usage(&self) -> u64 {
+        self.shared.usage.load(Ordering::Relaxed)
+    }
+
+    fn in_memory(&self, attempt: AttemptId) -> Arc<AttemptLog> {
+        let mut logs = self.shared.lock_logs();
+        if let Some(log) = logs.get(&attempt) {
+            return Arc::clone(log);
+        }
+        if logs.len() >= 2 * IDLE {
+            // A log somebody holds, or that has something to sync, must stay the only one of its attempt.
+            let mut excess = logs.len() - IDLE;
+            logs.retain(|_, log| {
+                let drop = excess > 0 && Arc::strong_count(log) == 1 && log.is_idle();
+                excess -= usize::from(drop);
+                !drop
+            });
+        }
+        let log = Arc::new(AttemptLog::new(&self.shared.root, attempt));
+        logs.insert(attempt, Arc::clone(&log));
+        log
+    }
+}
+
+impl Shared {
+    /// Fails once a sync has failed.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.failed.get().map_or(Ok(()), |reason| Err(Error::SyncFailed(reason.clone())))
+    }
+
+    pub(super) fn fail(&self, reason: String) {
+        // The first reason is the one to tell.
+        let _first = self.failed.set(reason);
+    }
+
+    pub(super) fn queue_sync(&self, log: Arc<AttemptLog>) {
+        self.queued.lock().unwrap_or_else(PoisonError::into_inner).push(log);
+        self.appended.notify_one();
+    }
+
+    pub(super) fn take_queued(&self) -> Vec<Arc<AttemptLog>> {
+        std::mem::take(&mut *self.queued.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(super) fn shrink_usage(&self, by: u64) {
+        let shrunk = |usage: u64| Some(usage.saturating_sub(by));
+        // The closure never refuses.
+        let _before = self.usage.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrunk);
+    }
+
+    fn lock_logs(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Arc<AttemptLog>>> {
+        self.logs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of all files under `folder`; zero if there is none.
+fn size_of(folder: &Path) -> std::io::Result<u64> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut sum = 0;
+    for entry in entries {
+        let entry = entry?;
+        let about = entry.metadata()?;
+        sum += if about.is_dir() { size_of(&entry.path())? } else { about.len() };
+    }
+    Ok(sum)
+}
+
+/// When a job's folder or one of its shards last changed, in milliseconds since 1970.
+fn changed(folder: &Path) -> Option<i64> {
+    let at = |path: &Path| {
+        let since = fs::metadata(path).ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    };
+    let shards = fs::read_dir(folder).ok()?.filter_map(Result::ok).filter_map(|entry| at(&entry.path()));
+    shards.chain(at(folder)).max()
+}

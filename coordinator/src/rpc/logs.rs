@@ -1,0 +1,185 @@
+//! LogService: reading the kept and the live output of jobs.
+//!
+//! Owns conversion and statuses; which output follows which is `logs::Tail`'s.
+
+use std::pin::Pin;
+
+use bytes::{Bytes, BytesMut};
+use dockmgr_core::ids::{AttemptNumber, JobId, TaskIndex};
+use dockmgr_core::log::{Entry, Offsets, ResumeToken, Stream as LogStream};
+use dockmgr_proto::convert;
+use dockmgr_proto::v1::{self, log_service_server::LogService, tail_logs_response::Event};
+use dockmgr_support::error_chain::Chain;
+use futures_util::Stream;
+use tonic::{Request, Response, Status};
+
+use super::{references, status, view};
+use crate::controller::{self, Handle};
+use crate::logs::{self, LogStore, Step, Tail, TailError, Wanted};
+
+/// Most bytes of one range.
+const RANGE: u32 = 512 * 1024;
+/// Longest resume token that is read: a window of tasks and a thousand ranges of finished ones fit.
+const MAX_TOKEN: usize = 64 * 1024;
+
+/// Serves output.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    handle: Handle,
+    store: LogStore,
+}
+
+impl Logs {
+    /// Serves what `store` keeps of the jobs `handle` knows.
+    pub(crate) fn new(handle: Handle, store: LogStore) -> Self {
+        Self { handle, store }
+    }
+}
+
+#[tonic::async_trait]
+impl LogService for Logs {
+    type TailLogsStream = Pin<Box<dyn Stream<Item = Result<v1::TailLogsResponse, Status>> + Send>>;
+
+    async fn tail_logs(
+        &self,
+        request: Request<v1::TailLogsRequest>,
+    ) -> Result<Response<Self::TailLogsStream>, Status> {
+        let request = request.into_inner();
+        let job = references::job(&self.handle, &request.job).await?;
+        let token = token(job, &request.resume_token)?;
+        let wanted = wanted(job, &request)?;
+        let tail = Tail::new(self.handle.clone(), self.store.clone(), wanted, token);
+        let tail = tail.map_err(|error| status::no_answer(&error))?;
+        let handle = self.handle.clone();
+        let steps = futures_util::stream::try_unfold((tail, handle), move |(mut tail, handle)| async move {
+            let Some((step, token)) = tail.next().await.map_err(|error| broken(job, &error))? else {
+                return Ok(None);
+            };
+            let event = event(&handle, job, step).await?;
+            let response = v1::TailLogsResponse { resume_token: token.to_string(), event: Some(event) };
+            Ok(Some((response, (tail, handle))))
+        });
+        Ok(Response::new(Box::pin(steps)))
+    }
+
+    async fn get_logs(
+        &self,
+        request: Request<v1::GetLogsRequest>,
+    ) -> Result<Response<v1::GetLogsResponse>, Status> {
+        let request = request.into_inner();
+        let invalid = |error: convert::Error| status::invalid(&[error.into()]);
+        let attempt = convert::ids::attempt_from_wire("attempt", request.attempt).map_err(invalid)?;
+        let stream = convert::log::stream_from_wire("stream", request.stream).map_err(invalid)?;
+        let most = match request.max_bytes {
+            0 => RANGE,
+            asked => asked.min(RANGE),
+        };
+        let log = self.store.log(attempt).await.map_err(|error| unreadable(&error))?;
+        let kept = log.progress();
+        let data = self.range(attempt, stream, request.offset, most as usize).await;
+        let data = data.map_err(|error| unreadable(&error))?;
+        Ok(Response::new(v1::GetLogsResponse {
+            data,
+            available_bytes: kept.offsets.of(stream),
+            end: kept.end.as_ref().map(convert::log::end_to_wire),
+        }))
+    }
+}
+
+impl Logs {
+    async fn range(
+        &self,
+        attempt: dockmgr_core::ids::AttemptId,
+        stream: LogStream,
+        offset: u64,
+        most: usize,
+    ) -> Result<Bytes, logs::Error> {
+        let mut from = Offsets { stdout: u64::MAX, stderr: u64::MAX };
+        from.set(stream, offset);
+        let mut reader = self.store.reader(attempt, from).await?;
+        let mut data = BytesMut::new();
+        while data.len() < most {
+            let entries = reader.read().await?;
+            if entries.is_empty() {
+                break;
+            }
+            for entry in entries {
+                if let Entry::Data(record) = entry {
+                    let take = record.bytes.len().min(most - data.len());
+                    data.extend_from_slice(&record.bytes[..take]);
+                }
+            }
+        }
+        Ok(data.freeze())
+    }
+}
+
+fn wanted(job: JobId, request: &v1::TailLogsRequest) -> Result<Wanted, Status> {
+    let invalid = |error: convert::Error| status::invalid(&[error.into()]);
+    if request.attempt == Some(0) {
+        return Err(status::invalid_field("attempt", "attempts are numbered from 1"));
+    }
+    Ok(Wanted {
+        job,
+        task: request.task_index.map(TaskIndex),
+        attempt: request.attempt.map(AttemptNumber),
+        follow: request.follow,
+        last_lines: request.tail_lines.map(u64::from),
+        since: convert::time::optional_wall_from_wire("since_time", request.since_time).map_err(invalid)?,
+        until: convert::time::optional_wall_from_wire("until_time", request.until_time).map_err(invalid)?,
+        only: convert::log::optional_stream_from_wire("stream", request.stream).map_err(invalid)?,
+    })
+}
+
+fn token(job: JobId, text: &str) -> Result<Option<ResumeToken>, Status> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let token: Option<ResumeToken> = if text.len() > MAX_TOKEN { None } else { text.parse().ok() };
+    match token {
+        Some(token) if token.job == job => Ok(Some(token)),
+        Some(_) | None => Err(status::invalid_field("resume_token", "is no resume token of this job")),
+    }
+}
+
+async fn event(handle: &Handle, job: JobId, step: Step) -> Result<Event, Status> {
+    let attempt = |id| Some(convert::ids::attempt_to_wire(id));
+    Ok(match step {
+        Step::Begin(id, node_name) => Event::Begin(v1::LogAttemptBegin { attempt: attempt(id), node_name }),
+        Step::Records(id, records) => Event::Batch(v1::LogBatch {
+            attempt: attempt(id),
+            records: records.iter().map(convert::log::record_to_wire).collect(),
+        }),
+        Step::End(id, end) => {
+            Event::End(v1::LogAttemptEnd { attempt: attempt(id), end: Some(convert::log::end_to_wire(&end)) })
+        }
+        Step::Idle => Event::Idle(v1::LogIdle {}),
+        Step::JobEnd => {
+            let found = handle.read(move |cluster, _| cluster.job(job).map(|job| view::job(cluster, job))).await;
+            let found = found.map_err(|error| status::no_answer(&error))?;
+            Event::JobEnd(v1::LogJobEnd { job: Some(found.ok_or_else(|| gone(job))?) })
+        }
+    })
+}
+
+fn broken(job: JobId, error: &TailError<controller::Error>) -> Status {
+    match error {
+        TailError::Directory(error) => status::no_answer(error),
+        TailError::Store(logs::Error::Deleted) | TailError::NoSuchJob => gone(job),
+        TailError::Store(error) => unreadable(error),
+    }
+}
+
+fn gone(job: JobId) -> Status {
+    status::not_found("JOB_NOT_FOUND", "job", &job.to_string(), &format!("job {job} was deleted"))
+}
+
+/// Output that cannot be read; the cause is logged, not sent.
+fn unreadable(error: &logs::Error) -> Status {
+    tracing::warn!(error = %Chain(error), "output could not be read");
+    if error.is_retryable() {
+        Status::unavailable("the output cannot be read right now")
+    } else {
+        Status::data_loss("the output is damaged on the coordinator's disk")
+    }
+}

@@ -1,0 +1,22 @@
+//! The API: thin handlers between the wire and the controller.
+//!
+//! Owns conversion, page tokens, statuses and the gate. Every rule about jobs is in `core`.
+
+mod auth;
+mod events;
+mod jobs;
+mod nodes;
+mod page;
+mod references;
+mod session;
+pub(crate) mod status;
+mod times;
+mod view;
+mod workers;
+
+pub(crate) use auth::Gate;
+pub(crate) use events::Events;
+pub(crate) use jobs::Jobs;
+pub(crate) use nodes::Nodes;
+pub(crate) use session::SessionDesk;
+pub(crate) use workers::Workers;

@@ -1,0 +1,60 @@
+//! What reading returns.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use super::Key;
+
+/// Most entries of one page: bounds what a read holds in memory.
+pub const MAX_PAGE: usize = 1000;
+
+/// A moment in the life of the whole store. Grows with every commit; larger is newer; 0 is before the first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision right after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A stored value and when it last changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub key: Key,
+    /// The bytes as they were written.
+    pub value: Bytes,
+    /// The commit that last wrote it.
+    pub revision: Revision,
+}
+
+/// Some entries in key order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The entries, in key order.
+    pub entries: Vec<Entry>,
+    /// What to pass as `after` to get the next page; `None` on the last one.
+    pub next: Option<Key>,
+    /// The store's revision when this page was read.
+    pub revision: Revision,
+}
+
+impl Page {
+    /// Makes a page of at most `limit` entries from up to `limit + 1` that were read.
+    pub(super) fn cut(mut entries: Vec<Entry>, limit: usize, revision: Revision) -> Self {
+        let more = entries.len() > limit;
+        entries.truncate(limit);
+        let next = if more { entries.last().map(|entry| entry.key.clone()) } else { None };
+        Self { entries, next, revision }
+    }
+}

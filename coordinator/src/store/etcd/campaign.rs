@@ -1,0 +1,156 @@
+//! Becoming the leader.
+//!
+//! ```text
+//! wait while the leader key exists -> grant a lease -> create the key if it is absent, bound to the lease
+//!        ^                                                   |no: somebody was faster      |yes: lead
+//!        +---------------------------------------------------+
+//! ```
+//! The key's create-revision is the epoch. It grows with every leader, because etcd never reuses a revision.
+
+use std::time::Duration;
+
+use dockmgr_core::ids::Epoch;
+use dockmgr_support::clock;
+use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
+use tokio_util::sync::CancellationToken;
+
+use super::commit::Chain;
+use super::connect::within;
+use super::keeper::{LeaseKeeper, valid_until};
+use super::{Error, Etcd, Keeper, Lease};
+
+/// Pause between two looks at the leader key: adds little to a failover and is one cheap read per candidate.
+const POLL: Duration = Duration::from_millis(250);
+
+/// Revoking is a courtesy to the successor; a stopping coordinator must not wait long for it.
+const REVOKE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A lease that was granted for the leader key.
+#[derive(Debug, Clone, Copy)]
+struct Granted {
+    id: i64,
+    /// Boot time in nanoseconds before it was asked for: the lease cannot have begun earlier.
+    asked_at: u64,
+}
+
+/// A won election.
+struct Won {
+    granted: Granted,
+    epoch: Epoch,
+    last_commit: i64,
+}
+
+impl Etcd {
+    pub(in super::super) async fn campaign(
+        &self,
+        candidate: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(Lease, Keeper), Error> {
+        let mut granted = None;
+        let won = tokio::select! {
+            won = self.win(candidate, &mut granted) => won,
+            // The coordinator stops.
+            () = cancel.cancelled() => Err(Error::Cancelled),
+        };
+        match won {
+            Ok(won) => Ok(self.take_office(&won).await),
+            Err(error) => {
+                if let Some(granted) = granted {
+                    self.give_back(granted).await;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn win(&self, candidate: &str, granted: &mut Option<Granted>) -> Result<Won, Error> {
+        let mut outage_told = false;
+        loop {
+            match self.stand(candidate, granted).await {
+                Ok(Some(won)) => return Ok(won),
+                Ok(None) => outage_told = false,
+                Err(error) if error.is_retryable() => {
+                    if !outage_told {
+                        tracing::warn!(%error, "cannot campaign yet");
+                    }
+                    outage_told = true;
+                }
+                Err(error) => return Err(error),
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Tries once; `None` while another leads.
+    async fn stand(&self, candidate: &str, granted: &mut Option<Granted>) -> Result<Option<Won>, Error> {
+        if let Some(leader) = self.leader_key().await? {
+            // Ours if an earlier try won and its answer was lost: give it up, which is simpler than adopting it.
+            if let Some(own) = granted.take_if(|own| own.id == leader.lease()) {
+                self.give_back(own).await;
+            }
+            return Ok(None);
+        }
+        if let Some(old) = granted.take() {
+            self.give_back(old).await;
+        }
+        let lease = self.grant().await?;
+        *granted = Some(lease);
+        let won = self.create_leader_key(candidate, lease).await?;
+        if won.is_none() {
+            *granted = None;
+            self.give_back(lease).await;
+        }
+        Ok(won)
+    }
+
+    async fn grant(&self) -> Result<Granted, Error> {
+        let asked_at = clock::boot_nanos();
+        let seconds = i64::try_from(self.lease_ttl.as_secs().max(1)).unwrap_or(i64::MAX);
+        let mut leases = self.link.leases();
+        let answer = self.link.call("grant a lease", leases.grant(seconds, None)).await?;
+        Ok(Granted { id: answer.id(), asked_at })
+    }
+
+    async fn create_leader_key(&self, candidate: &str, granted: Granted) -> Result<Option<Won>, Error> {
+        let leader = self.layout.leader();
+        let put = TxnOp::put(leader, candidate, Some(PutOptions::new().with_lease(granted.id)));
+        let last = TxnOp::get(self.layout.txn(), Some(GetOptions::new().with_keys_only()));
+        let txn = Txn::new()
+            .when(vec![Compare::create_revision(leader, CompareOp::Equal, 0)])
+            .and_then(vec![put, last]);
+        let mut kv = self.link.kv();
+        let answer = self.link.call("create the leader key", kv.txn(txn)).await?;
+        if !answer.succeeded() {
+            return Ok(None);
+        }
+        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+        let last_commit = answer.op_responses().iter().find_map(|op| match op {
+            TxnOpResponse::Get(got) => got.kvs().first().map(etcd_client::KeyValue::mod_revision),
+            TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_) => None,
+        });
+        let epoch = Epoch(super::read::revision(revision).0);
+        Ok(Some(Won { granted, epoch, last_commit: last_commit.unwrap_or(0) }))
+    }
+
+    async fn take_office(&self, won: &Won) -> (Lease, Keeper) {
+        // Waits for a commit of an older epoch that is still being settled; it can only find itself fenced.
+        let mut chain = self.chain.lock().await;
+        *chain = Chain { epoch: won.epoch, last: won.last_commit, ..Chain::default() };
+        let lease = self.term.begin(won.epoch, valid_until(won.granted.asked_at, self.lease_ttl));
+        tracing::info!(epoch = won.epoch.0, "leading");
+        let keeper = LeaseKeeper::new(self.clone(), won.granted.id, lease.clone());
+        (lease, Keeper::etcd(keeper))
+    }
+
+    /// Revokes a lease that is not needed; on failure it runs out by itself.
+    async fn give_back(&self, granted: Granted) {
+        self.revoke(granted.id).await;
+    }
+
+    pub(super) async fn revoke(&self, lease: i64) {
+        let mut leases = self.link.leases();
+        if let Err(error) = within(REVOKE_TIMEOUT, "revoke a lease", leases.revoke(lease)).await {
+            tracing::debug!(%error, "lease left to run out");
+        }
+    }
+}

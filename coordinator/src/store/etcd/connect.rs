@@ -1,0 +1,161 @@
+//! The connection to etcd: settings, deadlines, TLS.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use etcd_client::{
+    Certificate, Client, ConnectOptions, Identity, KvClient, LeaseClient, TlsOptions, WatchClient,
+};
+
+use super::Error;
+use super::failure::classify;
+
+/// How long a leader may be silent before another may take over. A killed leader is replaced within this time plus
+/// etcd's 0.5 s check interval and the candidates' 0.25 s poll: under the 10 s that are promised. Below 5 s a slow
+/// disk of etcd would already cost leadership.
+pub const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(8);
+
+/// Deadline of one call: etcd's own election takes up to about 2 s, and its server gives up on a request after 7 s.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+/// TCP and TLS set-up; a host that is down must not use up the whole call.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// HTTP/2 ping interval. etcd closes connections that ping more often than every 5 s.
+const PING_INTERVAL: Duration = Duration::from_secs(10);
+/// How long a ping may stay unanswered before the connection is dropped.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest answer to a read. A page is halved until it fits; a single value is at most 1.5 MiB.
+const MAX_READ_BYTES: usize = 16 << 20;
+/// Largest watch message: etcd sends up to 1000 revisions in one when a watch catches up.
+const MAX_WATCH_BYTES: usize = 64 << 20;
+
+/// How to reach etcd.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// URLs of the members, `http://` or `https://`; any of them may be down.
+    pub endpoints: Vec<String>,
+    /// What all keys of this cluster begin with, such as `dockmgr/default`; clusters may share an etcd.
+    pub prefix: String,
+    /// Certificates; required for `https://`.
+    pub tls: Option<TlsFiles>,
+    /// See [`DEFAULT_LEASE_TTL`]. etcd raises anything below 2 s.
+    pub lease_ttl: Duration,
+    /// Deadline of one call to etcd.
+    pub call_timeout: Duration,
+}
+
+impl Config {
+    /// The usual settings, without TLS.
+    pub fn new(endpoints: Vec<String>) -> Self {
+        Self {
+            endpoints,
+            prefix: "dockmgr/default".to_owned(),
+            tls: None,
+            lease_ttl: DEFAULT_LEASE_TTL,
+            call_timeout: CALL_TIMEOUT,
+        }
+    }
+}
+
+/// PEM files for TLS with etcd.
+#[derive(Debug, Clone)]
+pub struct TlsFiles {
+    /// Certificates that etcd's own must descend from.
+    pub ca: PathBuf,
+    /// Certificate and key that this program shows, where etcd asks for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+/// A connection whose calls all have a deadline. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Link {
+    client: Client,
+    call_timeout: Duration,
+}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Link").field("call_timeout", &self.call_timeout).finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Prepares the connection; etcd need not answer yet.
+    pub(super) async fn connect(config: &Config) -> Result<Self, Error> {
+        let secure = config.endpoints.iter().filter(|url| url.starts_with("https://")).count();
+        let plain = config.endpoints.iter().filter(|url| url.starts_with("http://")).count();
+        if config.endpoints.is_empty() || secure + plain != config.endpoints.len() || secure * plain > 0 {
+            return refuse("give the etcd endpoints as URLs, all http:// or all https://");
+        }
+        let mut options = ConnectOptions::new()
+            .with_connect_timeout(CONNECT_TIMEOUT)
+            .with_keep_alive(PING_INTERVAL, PING_TIMEOUT)
+            .with_keep_alive_while_idle(true)
+            // A member that is cut off from its cluster says so instead of letting a watch hang.
+            .with_require_leader(true);
+        options = match (&config.tls, secure > 0) {
+            (Some(files), true) => options.with_tls(files.read().await?),
+            (None, true) => return refuse("https:// etcd endpoints need a CA certificate file"),
+            (Some(_), false) => return refuse("etcd certificates need https:// endpoints"),
+            (None, false) => options,
+        };
+        let client = Client::connect(&config.endpoints, Some(options)).await;
+        let client = client.map_err(|error| Error::BadConfig { detail: error.to_string() })?;
+        Ok(Self { client, call_timeout: config.call_timeout })
+    }
+
+    pub(super) fn call_timeout(&self) -> Duration {
+        self.call_timeout
+    }
+
+    pub(super) fn kv(&self) -> KvClient {
+        self.client.kv_client().max_decoding_message_size(MAX_READ_BYTES)
+    }
+
+    pub(super) fn leases(&self) -> LeaseClient {
+        self.client.lease_client()
+    }
+
+    pub(super) fn watches(&self) -> WatchClient {
+        self.client.watch_client().max_decoding_message_size(MAX_WATCH_BYTES)
+    }
+
+    /// Runs one call under the deadline and sorts its error.
+    pub(super) async fn call<T>(
+        &self,
+        action: &'static str,
+        call: impl Future<Output = Result<T, etcd_client::Error>>,
+    ) -> Result<T, Error> {
+        within(self.call_timeout, action, call).await
+    }
+}
+
+/// Runs one call for at most `limit`. A call that is cut off may still take effect in etcd.
+pub(super) async fn within<T>(
+    limit: Duration,
+    action: &'static str,
+    call: impl Future<Output = Result<T, etcd_client::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(limit, call).await {
+        Ok(answer) => answer.map_err(|error| classify(action, error)),
+        Err(elapsed) => Err(Error::Unavailable { action, source: Box::new(elapsed) }),
+    }
+}
+
+impl TlsFiles {
+    async fn read(&self) -> Result<TlsOptions, Error> {
+        let mut tls = TlsOptions::new().ca_certificate(Certificate::from_pem(read(&self.ca).await?));
+        if let Some((certificate, key)) = &self.identity {
+            tls = tls.identity(Identity::from_pem(read(certificate).await?, read(key).await?));
+        }
+        Ok(tls)
+    }
+}
+
+async fn read(path: &PathBuf) -> Result<Vec<u8>, Error> {
+    let unreadable = |error| Error::BadConfig { detail: format!("read '{}': {error}", path.display()) };
+    tokio::fs::read(path).await.map_err(unreadable)
+}
+
+fn refuse<T>(detail: &str) -> Result<T, Error> {
+    Err(Error::BadConfig { detail: detail.to_owned() })
+}

@@ -1,0 +1,44 @@
+//! What etcd's errors mean to the coordinator.
+
+use tonic::Code;
+
+use super::Error;
+
+/// Sorts an error by its gRPC status code. [`Error::Unavailable`] leaves open whether the call took effect; every
+/// other error is etcd's own word that it did not.
+pub(super) fn classify(action: &'static str, error: etcd_client::Error) -> Error {
+    let etcd_client::Error::GRpcStatus(status) = &error else {
+        return Error::Unavailable { action, source: Box::new(error) };
+    };
+    match status.code() {
+        // No room (the NOSPACE alarm) or more requests than etcd queues.
+        Code::ResourceExhausted => Error::Exhausted { action, source: Box::new(error) },
+        Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::Unauthenticated
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented => Error::Refused { action, source: Box::new(error) },
+        Code::Ok
+        | Code::Cancelled
+        | Code::Unknown
+        | Code::DeadlineExceeded
+        | Code::Aborted
+        | Code::Internal
+        | Code::Unavailable
+        | Code::DataLoss => Error::Unavailable { action, source: Box::new(error) },
+    }
+}
+
+/// Whether the call failed with `code`.
+pub(super) fn has_code(error: &Error, wanted: Code) -> bool {
+    let (Error::Unavailable { source, .. } | Error::Exhausted { source, .. } | Error::Refused { source, .. }) =
+        error
+    else {
+        return false;
+    };
+    let status = source.downcast_ref::<etcd_client::Error>();
+    matches!(status, Some(etcd_client::Error::GRpcStatus(status)) if status.code() == wanted)
+}
