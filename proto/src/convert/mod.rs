@@ -15,6 +15,7 @@ pub mod ids;
 pub mod log;
 pub mod outcome;
 pub mod resources;
+pub mod session;
 pub mod spec;
 pub mod time;
 

@@ -16,8 +16,8 @@ const LAST_SECOND: i64 = 253_402_300_799;
 const LONGEST_SECONDS: u64 = 315_576_000_000;
 
 /// Reads a point in time, cut to milliseconds; the years 1 to 9999.
-pub fn wall_from_wire(field: &str, wire: Option<wkt::Timestamp>) -> Result<WallTime, Error> {
-    let wkt::Timestamp { seconds, nanos } = required(field, wire)?;
+pub fn wall_from_wire(field: &str, wire: impl Into<Option<wkt::Timestamp>>) -> Result<WallTime, Error> {
+    let wkt::Timestamp { seconds, nanos } = required(field, wire.into())?;
     if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) {
         return Err(Error::new(field, Problem::Rule("it must lie in the years 1 to 9999")));
     }
@@ -29,7 +29,7 @@ pub fn wall_from_wire(field: &str, wire: Option<wkt::Timestamp>) -> Result<WallT
 
 /// Reads a point in time that may be absent.
 pub fn optional_wall_from_wire(field: &str, wire: Option<wkt::Timestamp>) -> Result<Option<WallTime>, Error> {
-    wire.map(|time| wall_from_wire(field, Some(time))).transpose()
+    wire.map(|time| wall_from_wire(field, time)).transpose()
 }
 
 /// Writes a point in time; one outside the years 1 to 9999 becomes the nearest that fits.
@@ -41,8 +41,8 @@ pub fn wall_to_wire(time: WallTime) -> wkt::Timestamp {
 }
 
 /// Reads a length of time; not negative and at most 10,000 years.
-pub fn duration_from_wire(field: &str, wire: Option<wkt::Duration>) -> Result<Duration, Error> {
-    let raw = raw_duration(required(field, wire)?);
+pub fn duration_from_wire(field: &str, wire: impl Into<Option<wkt::Duration>>) -> Result<Duration, Error> {
+    let raw = raw_duration(required(field, wire.into())?);
     raw.get()
         .filter(|length| length.as_secs() <= LONGEST_SECONDS)
         .ok_or_else(|| Error::new(field, Problem::Rule("it must be 0 s to 315576000000 s")))
@@ -53,7 +53,7 @@ pub fn optional_duration_from_wire(
     field: &str,
     wire: Option<wkt::Duration>,
 ) -> Result<Option<Duration>, Error> {
-    wire.map(|length| duration_from_wire(field, Some(length))).transpose()
+    wire.map(|length| duration_from_wire(field, length)).transpose()
 }
 
 /// Reads the grace of a stop that may be absent: 0 s to 1 h.
