@@ -1,0 +1,100 @@
+//! The runtime chosen at start-up, as one type.
+//!
+//! Owns the choice and forwards every call; nothing else. The worker's `main` makes it.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::watch;
+
+use super::docker::Docker;
+use super::fake::Fake;
+use super::{
+    Attached, ContainerId, ContainerSpec, ContainerState, ContainerSummary, DaemonInfo, Error, ImageInfo,
+    PullProgress, RecoveredLog, RegistryAuth, Runtime, Started, Usage,
+};
+
+/// Docker or the fake.
+#[derive(Debug, Clone)]
+pub enum AnyRuntime {
+    /// A Docker daemon.
+    Docker(Docker),
+    /// The in-memory model of one.
+    Fake(Fake),
+}
+
+/// Forwards a call to whichever runtime is inside.
+macro_rules! forward {
+    ($self:ident . $method:ident ( $($argument:expr),* )) => {
+        match $self {
+            Self::Docker(docker) => docker.$method($($argument),*).await,
+            Self::Fake(fake) => fake.$method($($argument),*).await,
+        }
+    };
+}
+
+impl Runtime for AnyRuntime {
+    async fn info(&self) -> Result<DaemonInfo, Error> {
+        forward!(self.info())
+    }
+
+    async fn pull(
+        &self,
+        image: &str,
+        auth: Option<&RegistryAuth>,
+        progress: &watch::Sender<PullProgress>,
+    ) -> Result<ImageInfo, Error> {
+        forward!(self.pull(image, auth, progress))
+    }
+
+    async fn inspect_image(&self, image: &str) -> Result<Option<ImageInfo>, Error> {
+        forward!(self.inspect_image(image))
+    }
+
+    async fn remove_image(&self, image: &str) -> Result<bool, Error> {
+        forward!(self.remove_image(image))
+    }
+
+    async fn list_images(&self) -> Result<Vec<ImageInfo>, Error> {
+        forward!(self.list_images())
+    }
+
+    async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, Error> {
+        forward!(self.create(spec))
+    }
+
+    async fn start(&self, id: &ContainerId) -> Result<Started, Error> {
+        forward!(self.start(id))
+    }
+
+    async fn inspect(&self, id_or_name: &str) -> Result<Option<ContainerState>, Error> {
+        forward!(self.inspect(id_or_name))
+    }
+
+    async fn wait_hint(&self, id: &ContainerId) -> Result<(), Error> {
+        forward!(self.wait_hint(id))
+    }
+
+    async fn signal(&self, id: &ContainerId, signal: &str) -> Result<bool, Error> {
+        forward!(self.signal(id, signal))
+    }
+
+    async fn remove(&self, id: &ContainerId, force: bool) -> Result<(), Error> {
+        forward!(self.remove(id, force))
+    }
+
+    async fn list(&self, labels: &BTreeMap<String, String>) -> Result<Vec<ContainerSummary>, Error> {
+        forward!(self.list(labels))
+    }
+
+    async fn attach(&self, id: &ContainerId) -> Result<Attached, Error> {
+        forward!(self.attach(id))
+    }
+
+    async fn recover_log(&self, id: &ContainerId) -> Result<RecoveredLog, Error> {
+        forward!(self.recover_log(id))
+    }
+
+    async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>, Error> {
+        forward!(self.usage(id))
+    }
+}
