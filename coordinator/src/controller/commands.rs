@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockmgr_core::cluster::{Command, StopCause};
+use dockmgr_core::cluster::Command;
 use dockmgr_core::ids::{ClusterId, Epoch};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, session_response::Message};
@@ -20,13 +20,9 @@ pub(super) fn message(
             heartbeat_interval: Some(convert::time::duration_to_wire(heartbeat)),
         }),
         Command::Start(start) => Message::Start(convert::session::start_to_wire(start)),
-        Command::Stop { attempt, cause, signal, grace } => Message::Stop(v1::StopAttempt {
-            attempt: Some(convert::ids::attempt_to_wire(*attempt)),
-            cause: cause_to_wire(*cause).into(),
-            signal: signal.map(|signal| signal.to_string()).unwrap_or_default(),
-            grace_period: grace.map(convert::time::duration_to_wire),
-            signal_only: false,
-        }),
+        Command::Stop { attempt, cause, signal, grace } => {
+            Message::Stop(convert::session::stop_to_wire(*attempt, *cause, *signal, *grace))
+        }
         Command::Signal { attempt, signal } => Message::Stop(v1::StopAttempt {
             attempt: Some(convert::ids::attempt_to_wire(*attempt)),
             cause: v1::StopCause::Kill.into(),
@@ -43,13 +39,4 @@ pub(super) fn message(
         }
     };
     v1::SessionResponse { epoch: epoch.0, message: Some(message) }
-}
-
-fn cause_to_wire(cause: StopCause) -> v1::StopCause {
-    match cause {
-        StopCause::Stop => v1::StopCause::Stop,
-        StopCause::Kill => v1::StopCause::Kill,
-        StopCause::Timeout => v1::StopCause::Timeout,
-        StopCause::Superseded => v1::StopCause::Superseded,
-    }
 }

@@ -10,7 +10,6 @@
 //! nothing about jobs. Ends when leadership is lost or the store fails; whoever called [`lead`] campaigns again and
 //! loads everything anew, so no decision ever stands on state that was not stored.
 
-mod attempts;
 mod codec;
 mod commands;
 mod commit;
