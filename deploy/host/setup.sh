@@ -154,17 +154,22 @@ start_dockerd() {
         dockerd "$DOCKERD_LOG" "${options[@]}")
 }
 
-# Without an init system nobody has mounted the control groups; dockerd needs the unified tree or the devices controller.
+# Without an init system nobody has mounted the control groups, or not all of them. dockerd needs the unified tree or the
+# devices controller to start; with a controller missing, containers run but nobody hears of their memory kills.
 mount_cgroups() {
-    if [ -e /sys/fs/cgroup/cgroup.controllers ] || grep -q ' cgroup .*\bdevices\b' /proc/mounts; then return; fi
-    say "will mount the control groups at /sys/fs/cgroup"
-    if as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null; then
-        if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then return; fi
-        as_root umount /sys/fs/cgroup
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then return; fi
+    if ! grep -q ' /sys/fs/cgroup ' /proc/mounts; then
+        say "will mount the control groups at /sys/fs/cgroup"
+        if as_root mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null; then
+            if grep -qw memory /sys/fs/cgroup/cgroup.controllers; then return; fi
+            as_root umount /sys/fs/cgroup
+        fi
+        as_root mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup || die "cannot mount /sys/fs/cgroup: is this a container without rights?"
     fi
-    as_root mount -t tmpfs -o mode=755 cgroup /sys/fs/cgroup || die "cannot mount /sys/fs/cgroup: is this a container without rights?"
     local controller
     awk '!/^#/ && $4 == 1 { print $1 }' /proc/cgroups | while read -r controller; do
+        if grep -qE " cgroup [^ ]*\\b$controller\\b" /proc/mounts; then continue; fi
+        say "will mount the control group controller $controller"
         as_root mkdir -p "/sys/fs/cgroup/$controller"
         as_root mount -n -t cgroup -o "$controller" cgroup "/sys/fs/cgroup/$controller" 2>/dev/null ||
             as_root rmdir "/sys/fs/cgroup/$controller"
