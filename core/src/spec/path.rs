@@ -35,7 +35,7 @@ pub(super) fn absolute(text: &str) -> Result<String, Error> {
         return bad("it has a control character");
     }
     let path = if text == "/" { text } else { text.strip_suffix('/').unwrap_or(text) };
-    if path != "/" && path[1..].split('/').any(|part| matches!(part, "" | "." | "..")) {
+    if text != "/" && path[1..].split('/').any(|part| matches!(part, "" | "." | "..")) {
         return bad("it must not have '.', '..' or empty parts");
     }
     Ok(path.to_owned())
