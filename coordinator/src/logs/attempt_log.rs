@@ -63,8 +63,13 @@ enum State {
 
 impl AttemptLog {
     pub(super) fn new(root: &Path, attempt: AttemptId) -> Self {
-        let held =
-            Held { state: State::Unopened, log: LogFile::default(), synced: 0, queued: false, new_name: false };
+        let held = Held {
+            state: State::Unopened,
+            log: LogFile::default(),
+            synced: 0,
+            queued: false,
+            new_name: false,
+        };
         Self {
             attempt,
             path: layout::file(root, attempt),
@@ -91,7 +96,11 @@ impl AttemptLog {
     }
 
     /// Appends what is new; `Ok` means written, the durable watch says when it is synced. Repeats are skipped.
-    pub(super) async fn append(self: &Arc<Self>, shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Error> {
+    pub(super) async fn append(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        entries: Vec<Entry>,
+    ) -> Result<(), Error> {
         let (this, shared) = (Arc::clone(self), Arc::clone(shared));
         run(move || this.append_now(&shared, entries)).await
     }
@@ -104,10 +113,6 @@ impl AttemptLog {
     /// What is kept, synced or not.
     pub(crate) fn progress(&self) -> Progress {
         self.written.borrow().progress.clone()
-    }
-
-    pub(super) fn attempt(&self) -> AttemptId {
-        self.attempt
     }
 
     pub(super) fn written(&self) -> watch::Receiver<Written> {

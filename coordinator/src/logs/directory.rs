@@ -27,7 +27,11 @@ pub(crate) trait AttemptDirectory: Clone + Send + Sync + 'static {
     fn changes(&self) -> Result<watch::Receiver<u64>, Self::Error>;
 
     /// Whether the output of `attempt` is wanted from `node`: the cluster knows it and placed it there.
-    fn wants(&self, node: NodeId, attempt: AttemptId) -> impl Future<Output = Result<bool, Self::Error>> + Send;
+    fn wants(
+        &self,
+        node: NodeId,
+        attempt: AttemptId,
+    ) -> impl Future<Output = Result<bool, Self::Error>> + Send;
 }
 
 /// A task that had an attempt or has ended.

@@ -117,7 +117,9 @@ impl LogStore {
             let mut old = Vec::new();
             for entry in fs::read_dir(&shared.root).map_err(Error::io("list", &shared.root))? {
                 let entry = entry.map_err(Error::io("list", &shared.root))?;
-                let Some(job) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+                let Some(job) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+                    continue;
+                };
                 if changed(&entry.path()).is_some_and(|at| now.saturating_sub(at) > age) {
                     old.push(job);
                 }

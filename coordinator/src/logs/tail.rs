@@ -195,7 +195,10 @@ impl<D: AttemptDirectory> Tail<D> {
     /// Takes note of how a task stands.
     fn see(&mut self, task: BegunTask) {
         let at = self.token.at.get(&task.index).copied();
-        let open = self.open.entry(task.index).or_insert_with(|| OpenTask::new(Arc::clone(&self.wanted), task.index, at));
+        let open = self
+            .open
+            .entry(task.index)
+            .or_insert_with(|| OpenTask::new(Arc::clone(&self.wanted), task.index, at));
         open.see(task);
     }
 

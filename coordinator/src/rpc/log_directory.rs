@@ -1,6 +1,6 @@
 //! What the log path asks of the cluster, answered by the controller.
 
-use dockmgr_core::cluster::{AttemptEntry, Job, TaskEntry};
+use dockmgr_core::cluster::{AttemptEntry, CHUNK_TASKS, Job, TaskEntry};
 use dockmgr_core::ids::{AttemptId, JobId, NodeId, TaskIndex};
 use tokio::sync::watch;
 
@@ -21,7 +21,10 @@ impl AttemptDirectory for Handle {
             // Positions are in the order of the indices; the first one at or behind `from` may lie in a later range.
             let first = job.indices.position_of(from).or_else(|| first_behind(job, from));
             let Some(first) = first else { return Some(Vec::new()) };
-            Some(job.touched_from(first).filter(|task| has_begun(task)).take(limit).map(|task| begun(job, task)).collect())
+            // A task that was never touched has no output, whatever became of it.
+            let chunks = job.chunks().skip_while(|number| *number < first / CHUNK_TASKS);
+            let tasks = chunks.flat_map(|number| job.chunk(number)).filter(|task| task.position >= first);
+            Some(tasks.filter(|task| has_begun(task)).take(limit).map(|task| begun(job, task)).collect())
         })
         .await
     }

@@ -68,7 +68,8 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> UploadDesk<D> {
         let Some(Up::Hello(hello)) = first.and_then(|first| first.message) else {
             return Err(status::invalid_field("message", "the first message must be hello"));
         };
-        let node = hello.node_id.parse().map_err(|_| status::invalid_field("hello.node_id", "is no node id"))?;
+        let node =
+            hello.node_id.parse().map_err(|_| status::invalid_field("hello.node_id", "is no node id"))?;
         let (answers, outgoing) = mpsc::channel(ANSWERS);
         let ingest = Ingest {
             directory: self.directory.clone(),
@@ -105,9 +106,16 @@ struct Ingest<D> {
     tasks: Tasks,
     node: NodeId,
     answers: Answers,
-    /// Attempts whose output is taken in; dropping the sender ends the acknowledging.
-    open: BTreeMap<AttemptId, watch::Sender<()>>,
+    open: BTreeMap<AttemptId, Open>,
     ungranted: u32,
+}
+
+/// An attempt whose output is taken in.
+struct Open {
+    /// Whether the worker was told to rewind and what it sent before it heard so may still arrive.
+    rewinding: bool,
+    /// Dropping it ends the acknowledging.
+    _acknowledging: watch::Sender<()>,
 }
 
 impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
@@ -117,7 +125,8 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
             let invalid = |error: convert::Error| status::invalid(&[error.into()]);
             match request.message {
                 Some(Up::Open(open)) => {
-                    let id = convert::ids::attempt_from_wire("open.attempt", open.attempt).map_err(invalid)?;
+                    let id =
+                        convert::ids::attempt_from_wire("open.attempt", open.attempt).map_err(invalid)?;
                     self.open_attempt(id).await?;
                 }
                 Some(Up::Chunk(chunk)) => {
@@ -125,7 +134,8 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
                     if record.bytes.len() > MAX_CHUNK {
                         return Err(status::invalid_field("chunk.data", "at most 262144 bytes"));
                     }
-                    self.ungranted = self.ungranted.saturating_add(u32::try_from(record.bytes.len()).unwrap_or(0));
+                    self.ungranted =
+                        self.ungranted.saturating_add(u32::try_from(record.bytes.len()).unwrap_or(0));
                     if crc32fast::hash(&record.bytes) == crc {
                         self.take(id, Entry::Data(record)).await?;
                     } else {
@@ -165,7 +175,7 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
         // The first ack says from where to send.
         self.answer(Down::Ack(ack(attempt, &now))).await;
         let (open, closed) = watch::channel(());
-        self.open.insert(attempt, open);
+        self.open.insert(attempt, Open { rewinding: false, _acknowledging: open });
         self.tasks.spawn("log-acks", acknowledge(attempt, durable, now, closed, self.answers.clone()));
         Ok(())
     }
@@ -177,8 +187,18 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
             return Ok(());
         }
         match self.store.append(attempt, vec![entry]).await {
-            Ok(()) => Ok(()),
-            Err(logs::Error::Missing(_)) => self.rewind(attempt).await,
+            Ok(()) => {
+                self.open.entry(attempt).and_modify(|open| open.rewinding = false);
+                Ok(())
+            }
+            Err(logs::Error::Missing(_)) => {
+                // One rewind is enough for all that was on its way behind the hole.
+                if self.open.get(&attempt).is_some_and(|open| open.rewinding) {
+                    Ok(())
+                } else {
+                    self.rewind(attempt).await
+                }
+            }
             Err(logs::Error::Deleted | logs::Error::Conflict(_)) => {
                 self.open.remove(&attempt);
                 let refused = v1::UploadAck { refused: true, ..ack(attempt, &Progress::default()) };
@@ -196,7 +216,8 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
 
     /// Asks for everything behind what is kept again.
     async fn rewind(&mut self, attempt: AttemptId) -> Result<(), Status> {
-        if self.open.contains_key(&attempt) {
+        if let Some(open) = self.open.get_mut(&attempt) {
+            open.rewinding = true;
             let log = self.store.log(attempt).await.map_err(|error| unwritable(&error))?;
             let durable = log.durable().borrow().clone();
             self.answer(Down::Ack(v1::UploadAck { rewind: true, ..ack(attempt, &durable) })).await;
@@ -254,6 +275,3 @@ fn unwritable(error: &logs::Error) -> Status {
     tracing::error!(error = %Chain(error), "output cannot be kept");
     status::exhausted("LOG_STORE", "the coordinator cannot keep output right now")
 }
-
-#[cfg(test)]
-mod tests;

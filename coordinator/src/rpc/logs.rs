@@ -155,7 +155,8 @@ async fn event(handle: &Handle, job: JobId, step: Step) -> Result<Event, Status>
         }
         Step::Idle => Event::Idle(v1::LogIdle {}),
         Step::JobEnd => {
-            let found = handle.read(move |cluster, _| cluster.job(job).map(|job| view::job(cluster, job))).await;
+            let found =
+                handle.read(move |cluster, _| cluster.job(job).map(|job| view::job(cluster, job))).await;
             let found = found.map_err(|error| status::no_answer(&error))?;
             Event::JobEnd(v1::LogJobEnd { job: Some(found.ok_or_else(|| gone(job))?) })
         }

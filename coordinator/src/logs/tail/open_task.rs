@@ -104,7 +104,12 @@ impl OpenTask {
         Progressed::Step(Step::Begin(self.attempt(attempt), node.unwrap_or_default()))
     }
 
-    async fn open_reader(&self, store: &LogStore, attempt: AttemptId, at: TaskPosition) -> Result<LogReader, Error> {
+    async fn open_reader(
+        &self,
+        store: &LogStore,
+        attempt: AttemptId,
+        at: TaskPosition,
+    ) -> Result<LogReader, Error> {
         let mut from = at.offsets;
         for stream in Stream::ALL {
             if self.wanted.only.is_some_and(|only| only != stream) {

@@ -28,6 +28,9 @@ pub enum Corrupt {
     /// The checksum matches but the fields make no entry, as when a newer program wrote it.
     #[error("frame of an unknown form")]
     Form,
+    /// A whole frame that does not follow the one before it.
+    #[error("frame out of order")]
+    Order,
 }
 
 /// What the bytes at a frame boundary are.
