@@ -248,3 +248,6 @@ fn mount_to_wire(mount: &Mount) -> v1::Mount {
     };
     v1::Mount { kind: kind.into(), source, target: target.clone(), read_only }
 }
+
+#[cfg(test)]
+mod tests;

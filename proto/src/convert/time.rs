@@ -74,3 +74,58 @@ pub fn duration_to_wire(length: Duration) -> wkt::Duration {
 pub(super) fn raw_duration(wire: wkt::Duration) -> RawDuration {
     RawDuration { seconds: wire.seconds, nanos: wire.nanos }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn times_outside_the_calendar_are_refused() {
+        for (seconds, nanos) in [
+            (FIRST_SECOND - 1, 0),
+            (LAST_SECOND + 1, 0),
+            (i64::MIN, 0),
+            (i64::MAX, 0),
+            (0, -1),
+            (0, 1_000_000_000),
+            (0, i32::MIN),
+        ] {
+            let error = wall_from_wire("t", wkt::Timestamp { seconds, nanos }).unwrap_err();
+            assert_eq!(error.field, "t");
+        }
+        assert_eq!(wall_from_wire("t", None).unwrap_err().problem, Problem::Missing);
+    }
+
+    #[test]
+    fn lengths_below_zero_or_beyond_the_type_are_refused() {
+        for (seconds, nanos) in
+            [(-1, 0), (0, -1), (i64::MIN, i32::MIN), (1, 1_000_000_000), (315_576_000_001, 0), (i64::MAX, 0)]
+        {
+            assert!(duration_from_wire("d", wkt::Duration { seconds, nanos }).is_err(), "{seconds} {nanos}");
+        }
+        assert!(optional_grace_from_wire("g", Some(wkt::Duration { seconds: 3600, nanos: 1 })).is_err());
+        assert_eq!(optional_grace_from_wire("g", None), Ok(None));
+    }
+
+    #[test]
+    fn what_the_wire_cannot_hold_becomes_the_nearest_that_fits() {
+        assert_eq!(wall_to_wire(WallTime(i64::MAX)).seconds, LAST_SECOND);
+        assert_eq!(wall_to_wire(WallTime(i64::MIN)), wkt::Timestamp { seconds: FIRST_SECOND, nanos: 0 });
+        assert_eq!(duration_to_wire(Duration::MAX).seconds, 315_576_000_000);
+    }
+
+    proptest! {
+        #[test]
+        fn times_and_lengths_come_back_as_they_were(
+            millis in FIRST_SECOND * 1000..=LAST_SECOND * 1000 + 999,
+            seconds in 0..LONGEST_SECONDS,
+            nanos in 0..1_000_000_000_u32,
+        ) {
+            prop_assert_eq!(wall_from_wire("t", wall_to_wire(WallTime(millis))), Ok(WallTime(millis)));
+            let length = Duration::new(seconds, nanos);
+            prop_assert_eq!(duration_from_wire("d", duration_to_wire(length)), Ok(length));
+        }
+    }
+}
