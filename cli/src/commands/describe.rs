@@ -1,0 +1,185 @@
+//! `describe`: a job on a page for people.
+
+use std::fmt::Write as _;
+
+use dockmgr_client::Client;
+use dockmgr_proto::v1::{
+    Attempt, Event, GetJobRequest, GetJobResponse, Job, JobSpec, ListTasksRequest, NodeVerdict, Task,
+    TaskState, WatchEventsRequest,
+};
+
+use super::{submit, wait};
+use crate::failure::{Failure, Kind};
+use crate::job_ref::{self, JobRef};
+use crate::output;
+use crate::settings::Reach;
+use crate::terminal::escape_line;
+
+/// Newest events shown.
+const EVENTS: usize = 20;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Job (number, name, uid, last) or task (42.7)
+    #[arg(value_name = "JOB", value_parser = job_ref::parse)]
+    job: JobRef,
+}
+
+pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
+    let client = reach.connect().await?;
+    let answer = client.get_job(GetJobRequest { job: args.job.job.clone(), explain: true }).await?;
+    let job = answer.job.as_ref().ok_or_else(|| super::missing("job"))?;
+    let mut page = summary(job, &answer);
+    match args.job.task {
+        Some(_) => attempts(&mut page, &task(&client, &args.job).await?),
+        None => match &job.task {
+            Some(task) => attempts(&mut page, task),
+            None => array(&mut page, &client, job).await?,
+        },
+    }
+    waits(&mut page, &answer.verdicts);
+    events(&mut page, &newest_events(&client, job).await?);
+    output::print(&page)?;
+    Ok(0)
+}
+
+/// One task by `42.7`.
+pub(super) async fn task(client: &Client, wanted: &JobRef) -> Result<Task, Failure> {
+    let index = wanted.task.unwrap_or_default();
+    let mut request =
+        ListTasksRequest { job: wanted.job.clone(), page_size: 1000, ..ListTasksRequest::default() };
+    loop {
+        let page = client.list_tasks(request.clone()).await?;
+        if let Some(task) = page.tasks.into_iter().find(|task| task.index == index) {
+            return Ok(task);
+        }
+        if page.next_page_token.is_empty() {
+            return Err(Failure::new(Kind::Failed, format!("job {} has no task {index}", wanted.job)));
+        }
+        request.page_token = page.next_page_token;
+    }
+}
+
+fn summary(job: &Job, answer: &GetJobResponse) -> String {
+    let none = JobSpec::default();
+    let spec = job.spec.as_ref().unwrap_or(&none);
+    let is_array = spec.array.is_some();
+    let resources = spec.resources.unwrap_or_default();
+    let asks =
+        format!("{} cpus, {}", output::cores(resources.cpu_millis), output::bytes(resources.memory_bytes));
+    let limit = |d: Option<&pbjson_types::Duration>| {
+        d.and_then(|d| std::time::Duration::try_from(*d).ok()).map(output::duration).unwrap_or_default()
+    };
+    let exit = job.exit_code.map(|code| code.to_string()).unwrap_or_default();
+    let labels: Vec<String> = spec.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    let place =
+        if job.queue_position > 0 { format!("{} (1 is next)", job.queue_position) } else { String::new() };
+    let tasks =
+        job.tasks.as_ref().filter(|_| is_array).map(|tasks| output::bar(tasks, true)).unwrap_or_default();
+    let retry_of = if job.retry_of > 0 { job.retry_of.to_string() } else { String::new() };
+    let mut page = String::new();
+    for (head, value) in [
+        ("Job", job.id.to_string()),
+        ("Name", spec.name.clone()),
+        ("Uid", job.uid.clone()),
+        ("State", output::state_word(job).to_owned()),
+        ("Exit code", exit),
+        ("Reason", output::reason(job.end_reason()).to_owned()),
+        ("Message", job.message.clone()),
+        ("Place in queue", place),
+        ("Tasks", tasks),
+        ("Failed tasks", answer.failed_tasks.clone()),
+        ("Retry of", retry_of),
+        ("Command", output::command_text(spec)),
+        ("Image", spec.image.clone()),
+        ("Asks for", asks),
+        ("Timeout", limit(spec.timeout.as_ref())),
+        ("Queue timeout", limit(spec.queue_timeout.as_ref())),
+        ("Labels", labels.join(", ")),
+        ("Submitted", output::ago(job.create_time.as_ref())),
+        ("Started", output::ago(job.start_time.as_ref())),
+        ("Ended", output::ago(job.end_time.as_ref())),
+    ] {
+        if !value.is_empty() {
+            let _infallible = writeln!(page, "{head:<16}{}", escape_line(&value));
+        }
+    }
+    page
+}
+
+fn attempts(page: &mut String, task: &Task) {
+    if task.attempts.is_empty() {
+        return;
+    }
+    let rows = task.attempts.iter().rev().map(|attempt| {
+        vec![
+            attempt.number.to_string(),
+            escape_line(&attempt.node_name),
+            output::attempt_state(attempt).to_owned(),
+            attempt.exit_code.map_or_else(|| "-".to_owned(), |code| code.to_string()),
+            output::seconds_between(attempt.start_time.as_ref(), attempt.end_time.as_ref()),
+            usage(attempt),
+            output::reason(attempt.end_reason()).to_owned(),
+            escape_line(&attempt.message),
+        ]
+    });
+    page.push_str("\nAttempts\n");
+    page.push_str(&output::columns(
+        &["NO", "NODE", "STATE", "EXIT", "RAN", "USED", "REASON", "MESSAGE"],
+        rows,
+    ));
+}
+
+fn usage(attempt: &Attempt) -> String {
+    let oom = if attempt.oom_seen { ", oom seen" } else { "" };
+    attempt.usage.as_ref().map_or_else(
+        || format!("unknown{oom}"),
+        |usage| format!("{:.1}s cpu, {}{oom}", usage.cpu_seconds, output::bytes(usage.peak_memory_bytes)),
+    )
+}
+
+async fn array(page: &mut String, client: &Client, job: &Job) -> Result<(), Failure> {
+    let live = [
+        TaskState::Placed,
+        TaskState::Pulling,
+        TaskState::Starting,
+        TaskState::Running,
+        TaskState::Stopping,
+        TaskState::Unknown,
+    ];
+    for (head, states) in [("Running tasks", live.as_slice()), ("Failed tasks", &[TaskState::Failed])] {
+        let tasks = wait::tasks_in(client, &job.id.to_string(), states).await?;
+        if !tasks.is_empty() {
+            let _infallible = writeln!(page, "\n{head} (first {})", tasks.len());
+            page.push_str(&output::rows(&tasks));
+        }
+    }
+    Ok(())
+}
+
+fn waits(page: &mut String, verdicts: &[NodeVerdict]) {
+    if !verdicts.is_empty() {
+        page.push_str("\nWhy it waits\n");
+        page.push_str(&submit::verdicts(verdicts));
+    }
+}
+
+async fn newest_events(client: &Client, job: &Job) -> Result<Vec<Event>, Failure> {
+    let request = WatchEventsRequest { job: job.id.to_string(), ..WatchEventsRequest::default() };
+    let mut watch = client.watch_events(request);
+    let mut newest = std::collections::VecDeque::with_capacity(EVENTS);
+    while let Some(event) = watch.next().await? {
+        if newest.len() == EVENTS {
+            newest.pop_front();
+        }
+        newest.push_back(event);
+    }
+    Ok(newest.into())
+}
+
+fn events(page: &mut String, events: &[Event]) {
+    if !events.is_empty() {
+        page.push_str("\nEvents\n");
+        page.push_str(&output::rows(events));
+    }
+}

@@ -1,0 +1,101 @@
+//! `logs`: the kept and the live output of a job.
+
+use std::io::IsTerminal as _;
+
+use clap::ValueEnum;
+use dockmgr_proto::v1::{GetJobRequest, LogStream, TailLogsRequest};
+use jiff::Timestamp;
+
+use crate::failure::Failure;
+use crate::follow::{OnInterrupt, Printer, Progress, Shown, Style};
+use crate::job_ref::{self, JobRef};
+use crate::parse;
+use crate::settings::Reach;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Go on until the job has ended; Ctrl-C leaves, the job goes on
+    #[arg(short, long)]
+    follow: bool,
+    /// Only the last lines of each attempt
+    #[arg(short = 'n', long, value_name = "N")]
+    tail: Option<u32>,
+    /// Only from this time on: RFC 3339, or how long ago
+    #[arg(long, value_name = "T", value_parser = parse::moment)]
+    since: Option<Timestamp>,
+    /// Only before this time
+    #[arg(long, value_name = "T", value_parser = parse::moment)]
+    until: Option<Timestamp>,
+    /// Begin each line with its time
+    #[arg(short, long)]
+    timestamps: bool,
+    /// Only one stream
+    #[arg(long, value_enum)]
+    stream: Option<Stream>,
+    /// Only this attempt [default: the last]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: Option<u32>,
+    /// Write control bytes to a terminal as they are
+    #[arg(long)]
+    raw: bool,
+    /// jsonl: the API's JSON, one event a line
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+    /// Job (number, name, uid, last) or task (42.7)
+    #[arg(value_name = "JOB", value_parser = job_ref::parse)]
+    job: JobRef,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stream {
+    Stdout,
+    Stderr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Jsonl,
+}
+
+pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
+    let client = reach.connect().await?;
+    let job = client.get_job(GetJobRequest { job: args.job.job.clone(), explain: false }).await?;
+    let job = job.job.ok_or_else(|| super::missing("job"))?;
+    let is_array = job.spec.as_ref().is_some_and(|spec| spec.array.is_some());
+    let stream = match args.stream {
+        None => LogStream::Unspecified,
+        Some(Stream::Stdout) => LogStream::Stdout,
+        Some(Stream::Stderr) => LogStream::Stderr,
+    };
+    let request = TailLogsRequest {
+        job: job.id.to_string(),
+        task_index: args.job.task,
+        attempt: args.attempt,
+        follow: args.follow,
+        tail_lines: args.tail,
+        since_time: args.since.map(wire),
+        until_time: args.until.map(wire),
+        stream: stream.into(),
+        resume_token: String::new(),
+    };
+    let style = Style {
+        prefixed: is_array && args.job.task.is_none(),
+        timestamps: args.timestamps,
+        json: args.output == Some(Output::Jsonl),
+        guard_stdout: !args.raw && std::io::stdout().is_terminal(),
+        guard_stderr: !args.raw && std::io::stderr().is_terminal(),
+    };
+    let shown = Shown {
+        client: &client,
+        request,
+        printer: Printer::new(style),
+        progress: Progress::none(),
+        on_interrupt: OnInterrupt::Leave,
+    };
+    shown.until_the_end().await?;
+    Ok(0)
+}
+
+fn wire(time: Timestamp) -> pbjson_types::Timestamp {
+    pbjson_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}
