@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::etcd;
 
 /// An embedded lease never runs out; its watcher still wakes up once in a while rather than set a timer for ever.
-const LONGEST_SLEEP: Duration = Duration::from_hours(24);
+const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Leadership of one epoch. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use dockmgr_core::ids::Epoch;
-use dockmgr_support::clock;
+use dockmgr_support::{clock, error_chain};
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +71,7 @@ impl Etcd {
                 Ok(None) => outage_told = false,
                 Err(error) if error.is_retryable() => {
                     if !outage_told {
-                        tracing::warn!(%error, "cannot campaign yet");
+                        tracing::warn!(error = %error_chain::Chain(&error), "cannot campaign yet");
                     }
                     outage_told = true;
                 }
@@ -150,7 +150,7 @@ impl Etcd {
     pub(super) async fn revoke(&self, lease: i64) {
         let mut leases = self.link.leases();
         if let Err(error) = within(REVOKE_TIMEOUT, "revoke a lease", leases.revoke(lease)).await {
-            tracing::debug!(%error, "lease left to run out");
+            tracing::debug!(error = %error_chain::Chain(&error), "lease left to run out");
         }
     }
 }

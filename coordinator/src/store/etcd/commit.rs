@@ -71,10 +71,10 @@ impl Etcd {
 
     fn transaction(&self, chain: &Chain, id: &str, set: WriteSet, guard: &Guard) -> Txn {
         let mut compares = self.leads(chain);
-        let mut failed = vec![self.peek(self.layout.leader()), self.peek(self.layout.txn())];
+        let mut failed = vec![peek(self.layout.leader()), peek(self.layout.txn())];
         for precondition in &guard.preconditions {
             let key = self.layout.data_key(&precondition.key);
-            failed.push(self.peek(&key));
+            failed.push(peek(&key));
             let wanted = match precondition.expected {
                 Expected::Absent => 0,
                 // A revision that does not fit was never etcd's and never compares equal.
@@ -105,11 +105,6 @@ impl Etcd {
         }
     }
 
-    /// Reads a key's revisions without its value.
-    fn peek(&self, key: &str) -> TxnOp {
-        TxnOp::get(key, Some(GetOptions::new().with_keys_only()))
-    }
-
     fn read_answer(&self, chain: &mut Chain, answer: &TxnResponse, guard: &Guard) -> Result<Revision, Error> {
         let fenced = Err(Error::Fenced { epoch: guard.epoch });
         if answer.succeeded() {
@@ -138,6 +133,11 @@ impl Etcd {
     }
 }
 
+/// Reads a key's revisions without its value.
+fn peek(key: &str) -> TxnOp {
+    TxnOp::get(key, Some(GetOptions::new().with_keys_only()))
+}
+
 /// The revisions of a key that a failed transaction read; 0 if it is absent.
 struct Found {
     created: i64,
@@ -146,10 +146,10 @@ struct Found {
 
 impl From<TxnOpResponse> for Found {
     fn from(answer: TxnOpResponse) -> Self {
-        if let TxnOpResponse::Get(got) = &answer {
-            if let Some(stored) = got.kvs().first() {
-                return Self { created: stored.create_revision(), modified: stored.mod_revision() };
-            }
+        if let TxnOpResponse::Get(got) = &answer
+            && let Some(stored) = got.kvs().first()
+        {
+            return Self { created: stored.create_revision(), modified: stored.mod_revision() };
         }
         Self { created: 0, modified: 0 }
     }

@@ -1,6 +1,7 @@
 //! The connection to etcd: settings, deadlines, TLS.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{
@@ -68,7 +69,8 @@ pub struct TlsFiles {
 /// A connection whose calls all have a deadline. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Link {
-    client: Client,
+    /// Shared, because a client is some 4 KiB of handles.
+    client: Arc<Client>,
     call_timeout: Duration,
 }
 
@@ -100,7 +102,7 @@ impl Link {
         };
         let client = Client::connect(&config.endpoints, Some(options)).await;
         let client = client.map_err(|error| Error::BadConfig { detail: error.to_string() })?;
-        Ok(Self { client, call_timeout: config.call_timeout })
+        Ok(Self { client: Arc::new(client), call_timeout: config.call_timeout })
     }
 
     pub(super) fn call_timeout(&self) -> Duration {

@@ -10,7 +10,12 @@ pub(super) fn classify(action: &'static str, error: etcd_client::Error) -> Error
     let etcd_client::Error::GRpcStatus(status) = &error else {
         return Error::Unavailable { action, source: Box::new(error) };
     };
+    // HTTP/2 itself uses some codes too, and then says nothing about what etcd did.
+    let from_etcd = status.message().starts_with("etcdserver:");
     match status.code() {
+        Code::ResourceExhausted | Code::PermissionDenied if !from_etcd => {
+            Error::Unavailable { action, source: Box::new(error) }
+        }
         // No room (the NOSPACE alarm) or more requests than etcd queues.
         Code::ResourceExhausted => Error::Exhausted { action, source: Box::new(error) },
         Code::InvalidArgument

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use dockmgr_support::clock;
+use dockmgr_support::{clock, error_chain};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Ended, Lease};
@@ -65,7 +65,8 @@ impl LeaseKeeper {
                 Ok(true) => interval,
                 Ok(false) => return,
                 Err(error) => {
-                    tracing::warn!(epoch = self.lease.epoch().0, %error, "leadership not renewed");
+                    let (epoch, error) = (self.lease.epoch().0, error_chain::Chain(&error));
+                    tracing::warn!(epoch, %error, "leadership not renewed");
                     RETRY
                 }
             };

@@ -12,6 +12,7 @@
 
 use std::time::Duration;
 
+use dockmgr_support::error_chain;
 use etcd_client::{ResponseHeader, Txn, TxnOp, TxnOpResponse, TxnResponse};
 use tokio::time::{Instant, sleep};
 
@@ -36,8 +37,7 @@ impl Etcd {
     /// Settles `chain.undecided`. Dropping the future leaves it undecided; the next commit settles it.
     ///
     /// # Errors
-    /// [`Error::Fenced`] if it did not happen and another leads, [`Error::Unknown`] if it cannot be told, other errors
-    /// if etcd refuses.
+    /// [`Error::Fenced`] if it did not happen and another leads, [`Error::Unknown`] if it cannot be told.
     pub(super) async fn settle(&self, chain: &mut Chain) -> Result<Settled, Error> {
         let unknown = Err(Error::Unknown { epoch: chain.epoch });
         let Some(id) = chain.undecided.clone() else { return unknown };
@@ -50,46 +50,42 @@ impl Etcd {
                 .or_else(vec![TxnOp::get(self.layout.txn(), None)]);
             let mut kv = self.link.kv();
             match self.link.call("settle a commit", kv.txn(place)).await {
-                Ok(answer) => return self.conclude(chain, &answer, &id, &void),
+                Ok(answer) => return conclude(chain, &answer, &id, &void),
                 Err(error) if error.is_retryable() && Instant::now() < deadline => sleep(PAUSE).await,
                 Err(error) => {
-                    tracing::warn!(epoch = chain.epoch.0, %error, "cannot find out whether a commit happened");
+                    let (epoch, error) = (chain.epoch.0, error_chain::Chain(&error));
+                    tracing::warn!(epoch, %error, "cannot find out whether a commit happened");
                     return unknown;
                 }
             }
         }
     }
+}
 
-    fn conclude(
-        &self,
-        chain: &mut Chain,
-        answer: &TxnResponse,
-        id: &str,
-        void: &str,
-    ) -> Result<Settled, Error> {
-        let epoch = chain.epoch;
-        let mut decided = |last: i64, settled| {
-            chain.last = last;
-            chain.undecided = None;
-            Ok(settled)
-        };
-        if answer.succeeded() {
-            return decided(answer.header().map_or(0, ResponseHeader::revision), Settled::Prevented);
+/// Reads what the second transaction found.
+fn conclude(chain: &mut Chain, answer: &TxnResponse, id: &str, void: &str) -> Result<Settled, Error> {
+    let epoch = chain.epoch;
+    let mut decided = |last: i64, settled| {
+        chain.last = last;
+        chain.undecided = None;
+        Ok(settled)
+    };
+    if answer.succeeded() {
+        return decided(answer.header().map_or(0, ResponseHeader::revision), Settled::Prevented);
+    }
+    let answers = answer.op_responses();
+    let stored = match answers.first() {
+        Some(TxnOpResponse::Get(got)) => got.kvs().first(),
+        Some(_) | None => None,
+    };
+    let modified = stored.map_or(0, etcd_client::KeyValue::mod_revision);
+    match stored.map(etcd_client::KeyValue::value) {
+        Some(value) if value == id.as_bytes() => {
+            decided(modified, Settled::Happened(super::read::revision(modified)))
         }
-        let answers = answer.op_responses();
-        let stored = match answers.first() {
-            Some(TxnOpResponse::Get(got)) => got.kvs().first(),
-            Some(_) | None => None,
-        };
-        let modified = stored.map_or(0, etcd_client::KeyValue::mod_revision);
-        match stored.map(etcd_client::KeyValue::value) {
-            Some(value) if value == id.as_bytes() => {
-                decided(modified, Settled::Happened(super::read::revision(modified)))
-            }
-            // An earlier try of ours, whose answer was lost.
-            Some(value) if value == void.as_bytes() => decided(modified, Settled::Prevented),
-            Some(_) | None if modified == chain.last => Err(Error::Fenced { epoch }),
-            Some(_) | None => Err(Error::Unknown { epoch }),
-        }
+        // An earlier try of ours, whose answer was lost.
+        Some(value) if value == void.as_bytes() => decided(modified, Settled::Prevented),
+        Some(_) | None if modified == chain.last => Err(Error::Fenced { epoch }),
+        Some(_) | None => Err(Error::Unknown { epoch }),
     }
 }

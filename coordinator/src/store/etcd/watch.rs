@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockmgr_support::error_chain;
 use etcd_client::{KeyValue, WatchOptions, WatchResponse, WatchStream};
 use tonic::Code;
 
@@ -76,7 +77,7 @@ impl Watch {
             match self.receive().await {
                 Ok(()) => {}
                 Err(error) if error.is_retryable() => {
-                    tracing::debug!(%error, seen = self.seen.0, "watch interrupted");
+                    tracing::debug!(error = %error_chain::Chain(&error), seen = self.seen.0, "watch interrupted");
                     self.stream = None;
                     tokio::time::sleep(REOPEN_PAUSE).await;
                 }
