@@ -94,10 +94,20 @@ fn wish_of(job: &Job) -> Wish<'_> {
     }
 }
 
-/// The node a task's last attempt failed on for reasons that are not its own.
+/// The node a task's last attempt failed on for reasons that are not its own: for these it is only tried again where the
+/// infrastructure was to blame.
 fn failed_node(job: &Job, position: u32) -> Option<NodeId> {
     let last = job.tasks.get(&position)?.attempts.last()?;
-    let end = last.end.as_deref()?;
-    let infra = end.retryable || matches!(end.reason, EndReason::InfraUnknown | EndReason::Lost);
-    infra.then_some(last.node)
+    match last.end.as_deref()?.reason {
+        EndReason::InfraUnknown | EndReason::Lost | EndReason::ImageFailed | EndReason::StartFailed => {
+            Some(last.node)
+        }
+        EndReason::Exited
+        | EndReason::Signaled
+        | EndReason::Oom
+        | EndReason::Timeout
+        | EndReason::Stopped
+        | EndReason::Killed
+        | EndReason::Rejected => None,
+    }
 }

@@ -17,3 +17,6 @@ pub use pass::{Choice, Pass, Scope};
 pub use queue::{Place, Queue, ShapeId};
 pub use score::{MAX_CANDIDATES, Wish, pick};
 pub use shape::Shape;
+
+#[cfg(test)]
+mod tests;

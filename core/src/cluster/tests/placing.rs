@@ -124,8 +124,10 @@ fn a_queue_time_out_ends_what_was_not_placed_and_nothing_else() {
     t.heartbeat("w1", &["disk"]);
     t.pass(61.5);
     let states: Vec<TaskState> = (0..5).map(|index| t.state(job, index)).collect();
-    use TaskState::{Failed, Unknown};
-    assert_eq!(states, [Failed, Unknown, Unknown, Failed, Failed]);
+    assert_eq!(
+        states,
+        [TaskState::Failed, TaskState::Unknown, TaskState::Unknown, TaskState::Failed, TaskState::Failed]
+    );
     let record = t.cluster.job(job).expect("kept");
     assert_eq!(record.outcome, None, "two tasks are still on the worker");
 }

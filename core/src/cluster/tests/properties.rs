@@ -29,7 +29,7 @@ fn step() -> impl Strategy<Value = Move> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn every_history_keeps_the_guarantees_and_ends(steps in proptest::collection::vec(step(), 1..120)) {

@@ -10,9 +10,9 @@ fn a_queued_job_that_is_stopped_ends_at_once() {
         let mut t = Scenario::new();
         let job = t.submit("1cpu");
         if kill {
-            t.kill(job)
+            t.kill(job);
         } else {
-            t.stop(job, None)
+            t.stop(job, None);
         }
         let record = t.cluster.job(job).expect("kept");
         let outcome = record.outcome.clone().expect("ended");
