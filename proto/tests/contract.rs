@@ -27,6 +27,11 @@ fn our_files() -> Vec<FileDescriptorProto> {
     files
 }
 
+/// A position as the paths of comments have it.
+fn number(at: usize) -> i32 {
+    i32::try_from(at).expect("no file has that many parts")
+}
+
 /// Collects what has no comment.
 struct Comments {
     written: BTreeSet<Vec<i32>>,
@@ -49,7 +54,7 @@ impl Comments {
 
     fn need_message(&mut self, path: &[i32], name: &str, message: &DescriptorProto) {
         self.need(path, name);
-        let below = |kind: i32, at: usize| [path, &[kind, i32::try_from(at).unwrap()]].concat();
+        let below = |kind: i32, at: usize| [path, &[kind, number(at)]].concat();
         for (at, field) in message.field.iter().enumerate() {
             self.need(&below(tag::MESSAGE_FIELD, at), &format!("{name}.{}", field.name()));
         }
@@ -79,7 +84,7 @@ impl Comments {
     fn need_enum(&mut self, path: &[i32], name: &str, declared: &EnumDescriptorProto) {
         self.need(path, name);
         for (at, value) in declared.value.iter().enumerate() {
-            let below = [path, &[tag::ENUM_VALUE, i32::try_from(at).unwrap()]].concat();
+            let below = [path, &[tag::ENUM_VALUE, number(at)]].concat();
             self.need(&below, &format!("{name}.{}", value.name()));
         }
     }
@@ -90,7 +95,6 @@ fn every_message_field_enum_and_rpc_has_a_comment() {
     let mut missing = Vec::new();
     for file in our_files() {
         let mut comments = Comments::of(&file);
-        let number = |at: usize| i32::try_from(at).unwrap();
         for (at, message) in file.message_type.iter().enumerate() {
             comments.need_message(&[tag::FILE_MESSAGE, number(at)], message.name(), message);
         }

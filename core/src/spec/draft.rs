@@ -1,6 +1,6 @@
 //! A spec as it arrives, and its validation.
 //!
-//! Owns the one way from loose text and numbers to a [`JobSpec`]. The wire conversion fills in a [`Draft`] field by field;
+//! Owns the one way from loose text and numbers to a [`JobSpec`](super::JobSpec). The wire conversion fills in a [`Draft`] field by field;
 //! absent fields have the wire's defaults (empty text, zero, `None`). Nothing else makes a `JobSpec` from outside input.
 
 use std::collections::BTreeMap;

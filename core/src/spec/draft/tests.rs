@@ -16,18 +16,18 @@ fn draft() -> Draft {
     Draft { command: Some(DraftCommand { form, ..DraftCommand::default() }), ..Draft::default() }
 }
 
-fn argv(args: &[&str]) -> Option<DraftCommand> {
+fn argv(args: &[&str]) -> DraftCommand {
     let form = Some(DraftForm::Argv(args.iter().map(ToString::to_string).collect()));
-    Some(DraftCommand { form, ..DraftCommand::default() })
+    DraftCommand { form, ..DraftCommand::default() }
 }
 
-fn script(text: &str, shell: &str) -> Option<DraftCommand> {
+fn script(text: &str, shell: &str) -> DraftCommand {
     let form = Some(DraftForm::Script { text: text.to_owned(), shell: shell.to_owned() });
-    Some(DraftCommand { form, ..DraftCommand::default() })
+    DraftCommand { form, ..DraftCommand::default() }
 }
 
-fn entry(kind: Choice<EntrypointKind>, path: &str) -> Option<DraftCommand> {
-    argv(&["x"]).map(|command| DraftCommand { entrypoint: kind, entrypoint_path: path.to_owned(), ..command })
+fn entry(kind: Choice<EntrypointKind>, path: &str) -> DraftCommand {
+    DraftCommand { entrypoint: kind, entrypoint_path: path.to_owned(), ..argv(&["x"]) }
 }
 
 fn mount(kind: MountKind, source: &str, target: &str) -> DraftMount {
@@ -39,12 +39,12 @@ fn constraint(key: &str, operator: Choice<Operator>, value: &str) -> DraftConstr
     DraftConstraint { key: key.to_owned(), operator, value: value.to_owned() }
 }
 
-fn resources(cpu_millis: i64, memory_bytes: i64, gpus: i32) -> Option<DraftResources> {
-    Some(DraftResources { cpu_millis, memory_bytes, gpus })
+fn resources(cpu_millis: i64, memory_bytes: i64, gpus: i32) -> DraftResources {
+    DraftResources { cpu_millis, memory_bytes, gpus }
 }
 
-fn raw(seconds: i64, nanos: i32) -> Option<RawDuration> {
-    Some(RawDuration { seconds, nanos })
+fn raw(seconds: i64, nanos: i32) -> RawDuration {
+    RawDuration { seconds, nanos }
 }
 
 fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -84,7 +84,7 @@ fn all_wrong_fields_are_named_at_once() {
         name: "A".to_owned(),
         image: "X Y".to_owned(),
         env: pairs(&[("", "a"), ("OK", "b"), ("A=B", "\0")]),
-        resources: resources(-1, 1, -1),
+        resources: Some(resources(-1, 1, -1)),
         retries: -1,
         ..Draft::default()
     };
@@ -139,7 +139,7 @@ fn the_image_alone_and_a_script_are_commands_too() {
         draft.command = Some(DraftCommand { entrypoint, ..DraftCommand::default() });
     }));
     assert_eq!(spec.expect("good").command, Command::Image);
-    let spec = check(changed(|draft| draft.command = script("make\n", "")));
+    let spec = check(changed(|draft| draft.command = Some(script("make\n", ""))));
     let (text, shell, entrypoint) = ("make\n".to_owned(), Shell::Auto, Entrypoint::None);
     assert_eq!(spec.expect("good").command, Command::Script { text, shell, entrypoint });
 }
@@ -151,7 +151,7 @@ proptest! {
             name: text.clone(),
             labels: BTreeMap::from([(text.clone(), text.clone())]),
             image: text.clone(),
-            command: script(&text, &text),
+            command: Some(script(&text, &text)),
             env: vec![(text.clone(), text.clone())],
             working_dir: text.clone(),
             user: text.clone(),

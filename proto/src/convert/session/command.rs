@@ -44,24 +44,25 @@ pub fn start_to_wire(start: &Start) -> v1::StartAttempt {
 
 /// Reads the order to end an attempt ([`Command::Stop`]) or to pass a signal on ([`Command::Signal`]).
 pub fn stop_from_wire(wire: v1::StopAttempt) -> Result<Command, Error> {
-    let attempt = ids::attempt_from_wire("stop.attempt", wire.attempt)?;
-    let signal = match wire.signal.as_str() {
+    let v1::StopAttempt { attempt, cause, signal, grace_period, signal_only } = wire;
+    let attempt = ids::attempt_from_wire("stop.attempt", attempt)?;
+    let signal = match signal.as_str() {
         "" => None,
         given => Some(parsed("stop.signal", given, Signal::parse)?),
     };
-    if wire.signal_only {
+    if signal_only {
         let signal = signal.ok_or_else(|| Error::missing("stop.signal"))?;
         return Ok(Command::Signal { attempt, signal });
     }
-    let cause = match v1::StopCause::try_from(wire.cause) {
+    let cause = match v1::StopCause::try_from(cause) {
         Ok(v1::StopCause::Unspecified) => return Err(Error::missing("stop.cause")),
         Ok(v1::StopCause::Stop) => StopCause::Stop,
         Ok(v1::StopCause::Kill) => StopCause::Kill,
         Ok(v1::StopCause::Timeout) => StopCause::Timeout,
         Ok(v1::StopCause::Superseded) => StopCause::Superseded,
-        Err(_) => return Err(Error::new("stop.cause", Problem::UnknownValue(wire.cause))),
+        Err(_) => return Err(Error::new("stop.cause", Problem::UnknownValue(cause))),
     };
-    let grace = time::optional_grace_from_wire("stop.grace_period", wire.grace_period)?;
+    let grace = time::optional_grace_from_wire("stop.grace_period", grace_period)?;
     Ok(Command::Stop { attempt, cause, signal, grace })
 }
 

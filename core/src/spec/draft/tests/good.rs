@@ -34,6 +34,9 @@ fn good_texts_are_accepted() {
     }
 }
 
+/// A reference, its registry, its path, its tag, its digest.
+type Parts<'a> = (&'a str, Option<&'a str>, &'a str, Option<&'a str>, Option<&'a str>);
+
 #[test]
 fn image_references_are_taken_apart() {
     let hex = "0123456789abcdef".repeat(4);
@@ -41,7 +44,7 @@ fn image_references_are_taken_apart() {
     let digest = format!("sha256:{hex}");
     let digest = digest.as_str();
     let long_tag = format!("a:{}", "x".repeat(128));
-    let cases: [(&str, Option<&str>, &str, Option<&str>, Option<&str>); 18] = [
+    let cases: [Parts<'_>; 18] = [
         ("debian", None, "debian", None, None),
         ("debian:stable-slim", None, "debian", Some("stable-slim"), None),
         ("library/debian", None, "library/debian", None, None),
@@ -79,14 +82,17 @@ fn image_references_are_taken_apart() {
     }
 }
 
+/// Id and the change.
+type Row = (&'static str, fn(&mut Draft));
+
 #[test]
 fn limits_themselves_are_accepted() {
-    let rows: [(&str, fn(&mut Draft)); 26] = [
-        ("cpu-least", |d| d.resources = resources(10, 0, 0)),
-        ("cpu-most", |d| d.resources = resources(1_000_000_000, 0, 0)),
-        ("memory-least", |d| d.resources = resources(0, 6 << 20, 0)),
-        ("memory-most", |d| d.resources = resources(0, i64::MAX, 0)),
-        ("gpus-most", |d| d.resources = resources(0, 0, 1024)),
+    let rows: [Row; 26] = [
+        ("cpu-least", |d| d.resources = Some(resources(10, 0, 0))),
+        ("cpu-most", |d| d.resources = Some(resources(1_000_000_000, 0, 0))),
+        ("memory-least", |d| d.resources = Some(resources(0, 6 << 20, 0))),
+        ("memory-most", |d| d.resources = Some(resources(0, i64::MAX, 0))),
+        ("gpus-most", |d| d.resources = Some(resources(0, 0, 1024))),
         ("pids", |d| d.pids_limit = 4_194_304),
         ("pids-one", |d| d.pids_limit = 1),
         ("retries", |d| d.retries = 100),
@@ -94,17 +100,17 @@ fn limits_themselves_are_accepted() {
         ("priority-low", |d| d.priority = -1_000_000),
         ("log-least", |d| d.log_limit = 1024),
         ("log-most", |d| d.log_limit = 16 << 30),
-        ("timeout-least", |d| d.timeout = raw(0, 1)),
-        ("timeout-most", |d| d.timeout = raw(315_360_000, 0)),
-        ("queue-timeout", |d| d.queue_timeout = raw(1, 999_999_999)),
-        ("grace-none", |d| d.grace = raw(0, 0)),
-        ("grace-most", |d| d.grace = raw(3600, 0)),
+        ("timeout-least", |d| d.timeout = Some(raw(0, 1))),
+        ("timeout-most", |d| d.timeout = Some(raw(315_360_000, 0))),
+        ("queue-timeout", |d| d.queue_timeout = Some(raw(1, 999_999_999))),
+        ("grace-none", |d| d.grace = Some(raw(0, 0))),
+        ("grace-most", |d| d.grace = Some(raw(3600, 0))),
         ("array-most", |d| d.array = Some(DraftArray { first: 1, last: 1_000_000, max_running: 8 })),
         ("array-one", |d| d.array = Some(DraftArray { first: u32::MAX, last: u32::MAX, max_running: 0 })),
-        ("argv-long", |d| d.command = argv(&["x", &"y".repeat(131_071), "", "-x", "\n"])),
-        ("script-long", |d| d.command = script(&"x".repeat(256 << 10), "/bin/bash")),
-        ("shell-name", |d| d.command = script("print(1)", "python3")),
-        ("entry-path", |d| d.command = entry(Choice::Known(EntrypointKind::Path), "/usr/bin/env")),
+        ("argv-long", |d| d.command = Some(argv(&["x", &"y".repeat(131_071), "", "-x", "\n"]))),
+        ("script-long", |d| d.command = Some(script(&"x".repeat(256 << 10), "/bin/bash"))),
+        ("shell-name", |d| d.command = Some(script("print(1)", "python3"))),
+        ("entry-path", |d| d.command = Some(entry(Choice::Known(EntrypointKind::Path), "/usr/bin/env"))),
         ("env", |d| d.env = pairs(&[("A", ""), ("a.b-c", "x=y\n"), ("DOCKMGR", "1"), ("\u{e4}", "2")])),
         ("labels", |d| d.labels.extend(pairs(&[("team", "x"), ("a.b/c_d", ""), ("X.Y-z", "1.0")]))),
         ("reserved-constraint", |d| {
