@@ -4,7 +4,7 @@
 //! with its key.
 //!
 //! ```text
-//! cluster/numbers                  jobs/<16 hex>            tasks/<16 hex>/<8 hex>
+//! numbers/cluster                  jobs/<16 hex>            tasks/<16 hex>/<8 hex>
 //! nodes/<uuid>                     requests/<hex of the key>
 //! ```
 
@@ -90,7 +90,7 @@ pub(super) fn decode_request(suffix: &str, bytes: &[u8]) -> Result<(String, Stor
 
 /// Where the numbers of the cluster are.
 pub(super) fn numbers_key() -> Key {
-    key("cluster/numbers".to_owned())
+    key("numbers/cluster".to_owned())
 }
 
 fn numbers(cluster: &Cluster) -> Vec<u8> {

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use dockmgr_core::cluster::{Cluster, Config, Restored, StoredJob};
-use dockmgr_core::ids::JobId;
+use dockmgr_core::ids::{Epoch, JobId};
 use dockmgr_core::time::Now;
 use dockmgr_support::error_chain::Chain;
 
@@ -17,8 +17,14 @@ use crate::store::{self, Entry, MAX_PAGE, Prefix, Store};
 ///
 /// # Errors
 /// [`store::Error::Corrupt`] naming the key of a record that does not decode; what reading fails with.
-pub(super) async fn load(store: &Store, config: Config, now: Now) -> Result<Cluster, store::Error> {
-    let mut restored = Restored::default();
+pub(super) async fn load(
+    store: &Store,
+    config: Config,
+    now: Now,
+    epoch: Epoch,
+) -> Result<Cluster, store::Error> {
+    // Revisions grow across leaders although not each of them is stored: a later epoch's are larger than all before.
+    let mut restored = Restored { revision: epoch.0 << 32, ..Restored::default() };
     if let Some(entry) = store.get(&codec::numbers_key()).await? {
         restored.next_job_id = decoded(&entry, codec::decode_numbers(&entry.value))?;
     }

@@ -80,7 +80,7 @@ pub async fn lead(
     publisher: &Publisher,
     stop: CancellationToken,
 ) -> Result<(), store::Error> {
-    let cluster = loading::load(&terms.store, terms.config.clone(), now()).await?;
+    let cluster = loading::load(&terms.store, terms.config.clone(), now(), lease.epoch()).await?;
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
     let revisions = cluster.jobs_newest_first(None).map(|job| (job.id, job.revision));
     let feed = Feed::new(cluster.revision(), revisions);

@@ -96,11 +96,6 @@ pub(crate) fn unauthenticated(text: &str) -> Status {
     make(Code::Unauthenticated, text, "UNAUTHENTICATED", [], ErrorDetails::new())
 }
 
-/// Not the speaker's to say.
-pub(crate) fn denied(text: &str) -> Status {
-    make(Code::PermissionDenied, text, "PERMISSION_DENIED", [], ErrorDetails::new())
-}
-
 /// A limit of ours was passed.
 pub(crate) fn exhausted(reason: &str, text: &str) -> Status {
     make(Code::ResourceExhausted, text, reason, [], ErrorDetails::new())
