@@ -1,0 +1,170 @@
+//! The worker put together: the only place that names concrete parts.
+//!
+//! Stop order: the session says goodbye, the drivers and captures end (their containers run on and are adopted at the
+//! next start), the journal writes what is still to be written.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use dockmgr_core::agent::ContainerIdentity;
+use dockmgr_core::ids::Incarnation;
+use dockmgr_support::shutdown;
+use dockmgr_support::tasks::Tasks;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::attempt::{AllowedMounts, Attempts, Context};
+use crate::capacity;
+use crate::config::{Config, RuntimeChoice};
+use crate::data_dir::DataDir;
+use crate::health::{Health, probe_forever};
+use crate::images::{ImageNames, Images, Index, clean_up_forever, list_forever};
+use crate::journal::{Journal, JournalFile};
+use crate::outbox::Outbox;
+use crate::runtime::AnyRuntime;
+use crate::runtime::docker::Docker;
+use crate::runtime::docker::auth::Credentials;
+use crate::runtime::fake::Fake;
+use crate::session::{Node, Session};
+use crate::spool::Spool;
+use crate::sweep::sweep_forever;
+use crate::upload::Upload;
+
+/// Time for everything to end after a signal; a supervisor's own limit is usually ten seconds.
+const SHUTDOWN: Duration = Duration::from_secs(8);
+/// Containers created or started at the same time, for each core: one waits for the disk while the other computes.
+const STARTS_PER_CORE: usize = 2;
+
+/// Runs the worker until a signal, or until its journal breaks.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let tasks = Tasks::default();
+    let stop = shutdown::on_signals(&tasks).context("listen for signals")?;
+    let broken = CancellationToken::new();
+    serve(config, &tasks, &stop, &broken).await?;
+    let late = tasks.shut_down(SHUTDOWN).await;
+    if !late.is_empty() {
+        tracing::warn!(tasks = ?late, "some tasks did not end in time");
+    }
+    if broken.is_cancelled() {
+        anyhow::bail!("the journal cannot be written");
+    }
+    Ok(())
+}
+
+/// Puts everything together and holds the session.
+async fn serve(
+    config: Config,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+    broken: &CancellationToken,
+) -> anyhow::Result<()> {
+    let data = DataDir::open(&config.data)?;
+    let node_id = data.node();
+    let journal = JournalFile::open(&data.root().join("journal"))?;
+    let entries = journal.entries().clone();
+    let runtime = runtime(&config);
+    let health = Health::default();
+    // Known before the first driver looks back: whether the daemon keeps containers alive over its restarts.
+    health.probe(&runtime, data.root(), config.watermark).await;
+    let context = Arc::new(Context {
+        journal: Journal::start(journal, tasks, broken.clone()),
+        outbox: Outbox::new(data.starts()),
+        spool: Spool::open(data.root().join("spool")).await.context("open the spool")?,
+        images: images(&config, &runtime, data.root(), tasks),
+        health: health.clone(),
+        identity: Arc::new(identity(&data)),
+        node_name: config.name.clone(),
+        boot_id: boot_id()?,
+        allowed_mounts: AllowedMounts::new(&config.allow_mounts)
+            .context("find the folders of --allow-mount")?,
+        starts: Arc::new(Semaphore::new(starts())),
+        tasks: tasks.clone(),
+        runtime: runtime.clone(),
+    });
+    let attempts = Attempts::new(Arc::clone(&context));
+    tracing::info!(%node_id, data = %config.data.display(), attempts = entries.len(), "worker starts");
+    let (names, image_names) = ImageNames::new();
+    let node = Arc::new(Node {
+        incarnation: Incarnation(Uuid::now_v7()),
+        labels: capacity::labels(config.labels.clone(), &config.name),
+        name: config.name.clone(),
+        capacity: capacity::detect(config.capacity),
+        data: Mutex::new(data),
+        images: image_names,
+    });
+    attempts.adopt(entries);
+    background(&config, tasks, &attempts, names);
+    let delivered = attempts.clone();
+    let upload = Upload {
+        spool: context.spool.clone(),
+        node: node_id,
+        incarnation: node.incarnation,
+        coordinators: config.coordinators.clone(),
+        credentials: config.credentials.clone(),
+        delivered: Arc::new(move |attempt| delivered.log_end_durable(attempt)),
+    };
+    tasks.spawn("upload", upload.run(tasks.token().clone()));
+    let session =
+        Session { node, attempts, coordinators: config.coordinators, credentials: config.credentials };
+    tokio::select! {
+        // A signal: the session has said goodbye.
+        () = session.run(stop.clone()) => {}
+        // Nothing can be remembered any more: the supervisor starts us again.
+        () = broken.cancelled() => {}
+    }
+    Ok(())
+}
+
+/// Starts the loops that belong to no attempt.
+fn background(
+    config: &Config,
+    tasks: &Tasks,
+    attempts: &Attempts,
+    names: tokio::sync::watch::Sender<std::collections::BTreeSet<String>>,
+) {
+    let context = attempts.context();
+    let token = || tasks.token().clone();
+    let (runtime, health) = (context.runtime.clone(), context.health.clone());
+    tasks.spawn(
+        "health",
+        probe_forever(health, runtime.clone(), config.data.clone(), config.watermark, token()),
+    );
+    tasks.spawn("image names", list_forever(runtime, names, token()));
+    tasks.spawn("image clean-up", clean_up_forever(context.images.clone(), config.images, token()));
+    tasks.spawn("sweep", sweep_forever(attempts.clone(), token()));
+}
+
+fn runtime(config: &Config) -> AnyRuntime {
+    match config.runtime {
+        RuntimeChoice::Docker => AnyRuntime::Docker(Docker::new(&config.docker)),
+        RuntimeChoice::Fake => AnyRuntime::Fake(Fake::new(64, 256 << 30)),
+    }
+}
+
+fn images(config: &Config, runtime: &AnyRuntime, root: &Path, tasks: &Tasks) -> Images {
+    let (folder, home) = &config.docker_config;
+    let credentials = Credentials::from_environment(folder.as_deref(), home.as_deref());
+    Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone())
+}
+
+/// Whose containers these are, if the folder has joined a cluster before.
+fn identity(data: &DataDir) -> OnceLock<ContainerIdentity> {
+    let known = OnceLock::new();
+    if let Some(cluster) = data.cluster() {
+        known.get_or_init(|| ContainerIdentity { cluster, node: data.node() });
+    }
+    known
+}
+
+fn boot_id() -> anyhow::Result<String> {
+    let text =
+        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").context("read the boot id of the host")?;
+    Ok(text.trim().to_owned())
+}
+
+fn starts() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get) * STARTS_PER_CORE
+}

@@ -1,0 +1,114 @@
+//! The last steps: the result is put together, written down and reported; later every trace goes.
+
+use std::time::Duration;
+
+use dockmgr_core::agent::Ending;
+use dockmgr_core::cluster::Progress;
+use dockmgr_core::log::{End, Entry as LogEntry};
+use dockmgr_core::outcome::AttemptEnd;
+use dockmgr_core::time::{BootTime, WallTime};
+use dockmgr_support::clock;
+use dockmgr_support::error_chain::Chain;
+
+use super::driver::Driver;
+use crate::journal::{self, Change};
+
+/// Longest message of a result, in bytes.
+const MESSAGE_LIMIT: usize = 4096;
+
+impl Driver {
+    /// Writes the result down, durably, then reports it.
+    pub(super) async fn end(&mut self, ending: Ending) -> Result<(), journal::Error> {
+        let log_end = self.finish_log().await;
+        let end = Box::new(self.result(ending, log_end));
+        tracing::info!(
+            reason = %end.reason, exit_code = end.exit_code, message = end.message,
+            container_id = end.container, "attempt ended"
+        );
+        self.journal(Change::Ended(end.clone())).await?;
+        self.context.images.release(self.attempt);
+        self.report(Progress::Ended(end));
+        // What was seen before the end may have changed, and the removal begins with a look.
+        self.seen.container = dockmgr_core::agent::Container::Unknown;
+        Ok(())
+    }
+
+    fn result(&self, ending: Ending, log_end: Option<End>) -> AttemptEnd {
+        let state = self.state.as_ref().filter(|state| state.started_at.is_some());
+        let started = self.entry.started.as_ref().map(|at| at.wall);
+        let finished = state.and_then(|state| state.finished_at);
+        let mut message = ending.message;
+        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
+        AttemptEnd {
+            reason: ending.reason,
+            exit_code: ending.exit_code,
+            message,
+            oom_seen: ending.oom_seen,
+            started,
+            ended: Some(finished.unwrap_or(WallTime(clock::wall_millis()))),
+            run: self.run_time(started, finished),
+            usage: self.samples.total(),
+            log_end,
+            container: self.entry.container.clone(),
+            image_digest: Some(self.image.digest.clone()).filter(|digest| !digest.is_empty()),
+            retryable: ending.retryable,
+        }
+    }
+
+    /// By our own clock where this process saw the start, else as the daemon's times say.
+    fn run_time(&self, started: Option<WallTime>, finished: Option<WallTime>) -> Duration {
+        match (self.ran_since, started, finished) {
+            (Some(since), Some(_), _) => BootTime(clock::boot_nanos()).since(since),
+            (None, Some(WallTime(started)), Some(WallTime(finished))) => {
+                Duration::from_millis(u64::try_from(finished.saturating_sub(started)).unwrap_or(0))
+            }
+            (_, None, _) | (None, _, None) => Duration::ZERO,
+        }
+    }
+
+    /// The end of the output: as captured, or here and now for an attempt that never ran.
+    async fn finish_log(&mut self) -> Option<End> {
+        if let Some(end) = self.log_end.clone() {
+            return Some(end);
+        }
+        self.stop_capture().await;
+        let finished = async {
+            let spool = self.context.spool.attempt(self.attempt).await?;
+            let captured = spool.captured();
+            let end = captured.end.unwrap_or_else(|| End::complete(captured.offsets));
+            spool.append(vec![LogEntry::End(end.clone())]).await?;
+            Ok::<_, crate::spool::Error>(end)
+        };
+        match finished.await {
+            Ok(end) => Some(end),
+            Err(error) => {
+                tracing::error!(error = %Chain(&error), "end of the output not written");
+                None
+            }
+        }
+    }
+
+    /// Ends a capture nobody waits for any more.
+    pub(super) async fn stop_capture(&mut self) {
+        if let Some(capture) = self.capture.take() {
+            capture.abort();
+            // Aborted or ended: either way it writes no more.
+            drop(capture.await);
+        }
+    }
+
+    /// Removes what is left of the attempt on this machine.
+    pub(super) async fn forget(&mut self) -> Result<(), journal::Error> {
+        self.stop_capture().await;
+        self.context.images.release(self.attempt);
+        // The spool goes first: an ended attempt without a spool tells a later process that its output was delivered.
+        while let Err(error) = self.context.spool.remove(self.attempt).await {
+            tracing::warn!(error = %Chain(&error), "spool not removed");
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        self.journal(Change::Forgotten).await?;
+        self.context.outbox.remove(self.attempt);
+        tracing::debug!("attempt forgotten");
+        Ok(())
+    }
+}

@@ -1,0 +1,65 @@
+//! The command line and the environment.
+
+use std::path::PathBuf;
+
+use super::RuntimeChoice;
+
+/// Runs attempts of a dockmgr cluster on this machine's Docker daemon.
+#[derive(Debug, Default, clap::Parser)]
+#[command(name = "dockmgr-worker", version, max_term_width = 100)]
+pub struct Flags {
+    /// Addresses of the coordinators, tried in turn.
+    #[arg(long, value_name = "URL", value_delimiter = ',', env = "DOCKMGR_WORKER_COORDINATOR")]
+    pub coordinator: Vec<String>,
+    /// Folder for identity, journal and output on its way [default: /var/lib/dockmgr/worker].
+    #[arg(long, value_name = "DIR", env = "DOCKMGR_WORKER_DATA")]
+    pub data: Option<PathBuf>,
+    /// Name of the node for people [default: the host's name].
+    #[arg(long, env = "DOCKMGR_WORKER_NAME")]
+    pub name: Option<String>,
+    /// Label for constraints; may be repeated.
+    #[arg(long, value_name = "KEY=VALUE", env = "DOCKMGR_WORKER_LABEL", value_delimiter = ',')]
+    pub label: Vec<String>,
+    /// Cores for attempts, fractions allowed [default: all].
+    #[arg(long, value_name = "N", env = "DOCKMGR_WORKER_CPUS")]
+    pub cpus: Option<f64>,
+    /// Memory for attempts, such as 4GiB [default: all but a tenth].
+    #[arg(long, value_name = "SIZE", env = "DOCKMGR_WORKER_MEMORY")]
+    pub memory: Option<String>,
+    /// Socket of the Docker daemon [default: /var/run/docker.sock].
+    #[arg(long, value_name = "SOCKET", env = "DOCKMGR_WORKER_DOCKER")]
+    pub docker: Option<String>,
+    /// What runs containers; `fake` is a model in memory that runs nothing.
+    #[arg(long, value_enum, env = "DOCKMGR_WORKER_RUNTIME")]
+    pub runtime: Option<RuntimeChoice>,
+    /// Host folder that jobs may mount from; may be repeated. Without it no job may mount host paths.
+    #[arg(long, value_name = "DIR", env = "DOCKMGR_WORKER_ALLOW_MOUNT", value_delimiter = ',')]
+    pub allow_mount: Vec<PathBuf>,
+    /// Authority that signed the coordinator's certificate.
+    #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_CA")]
+    pub ca: Option<PathBuf>,
+    /// Client certificate.
+    #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_CERT")]
+    pub cert: Option<PathBuf>,
+    /// Key of the client certificate.
+    #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_KEY")]
+    pub key: Option<PathBuf>,
+    /// File with the API token, readable by its owner only.
+    #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Configuration file in TOML; flags and environment are stronger.
+    #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Which log lines: error, warn, info, debug, trace, or a filter such as info,h2=warn [default: info].
+    #[arg(long, value_name = "LEVEL", env = "DOCKMGR_WORKER_LOG_LEVEL")]
+    pub log_level: Option<String>,
+    /// How log lines look: text or json [default: text].
+    #[arg(long, value_name = "FORMAT", env = "DOCKMGR_WORKER_LOG_FORMAT")]
+    pub log_format: Option<String>,
+    /// Folder of Docker's own configuration, for registry credentials.
+    #[arg(long, hide = true, env = "DOCKER_CONFIG")]
+    pub docker_config: Option<String>,
+    /// Home folder, where Docker's configuration is otherwise.
+    #[arg(long, hide = true, env = "HOME")]
+    pub home: Option<String>,
+}

@@ -1,0 +1,153 @@
+//! The session with the leader: who we are goes up, then signs of life and reports; commands come down.
+//!
+//! Owns dialling the coordinators in turn, the first Hello, heartbeats, and noticing a dead connection. Commands go to
+//! [`Attempts`] at once; reports come from the outbox, so nothing here is lost with a connection. Output has a
+//! connection of its own.
+//!
+//! ```text
+//!   dial -> Hello -> wait for Welcome -> live: heartbeats, reports, commands -> broken or silent -> back-off -> dial next
+//! ```
+//!
+//! Invariant: a command is carried out only if its epoch is not older than the highest ever seen (G4).
+
+mod commands;
+mod connection;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use dockmgr_core::cluster::Hello;
+use dockmgr_core::ids::{AttemptId, Incarnation};
+use dockmgr_core::spec::{LabelKey, LabelValue, Resources};
+use dockmgr_support::backoff::Backoff;
+use dockmgr_support::channel::{Address, Credentials};
+use dockmgr_support::error_chain::Chain;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Attempts;
+use crate::data_dir::{self, DataDir};
+use crate::images::ImageNames;
+
+/// First pause before the next coordinator is tried.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+/// Longest pause: a coordinator that comes back must have its workers within seconds, and many workers must not
+/// overrun it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// A session that lived this long was a good one: the next pause is the first again.
+const GOOD_SESSION: Duration = Duration::from_secs(10);
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The connection cannot be prepared.
+    #[error("prepare the connection")]
+    Channel(#[source] dockmgr_support::channel::Error),
+    /// The coordinator cannot be reached or ended the session.
+    #[error("talk to the coordinator: {}", status_words(.0))]
+    Status(Box<tonic::Status>),
+    /// Nothing came for too long.
+    #[error("the coordinator was silent for {0:?}")]
+    Silent(Duration),
+    /// The coordinator ended the session in an orderly way.
+    #[error("the coordinator ended the session")]
+    Ended,
+    /// What it said makes no sense.
+    #[error("understand the coordinator")]
+    Convert(#[source] dockmgr_proto::convert::Error),
+    /// It broke the order: Welcome first.
+    #[error("the coordinator's first message was no Welcome")]
+    NoWelcome,
+    /// It is not our leader, or not our cluster.
+    #[error("obey the coordinator")]
+    Refused(#[source] data_dir::Error),
+}
+
+/// Who this worker is towards the coordinator.
+#[derive(Debug)]
+pub struct Node {
+    /// This start of the worker.
+    pub incarnation: Incarnation,
+    /// Name for people.
+    pub name: String,
+    /// Labels for constraints.
+    pub labels: BTreeMap<LabelKey, LabelValue>,
+    /// What it has for attempts.
+    pub capacity: Resources,
+    /// Identity, cluster and epoch on disk.
+    pub data: Mutex<DataDir>,
+    /// References and digests of its images.
+    pub images: ImageNames,
+}
+
+/// Everything the session loop needs.
+#[derive(Debug)]
+pub struct Session {
+    /// Who we are.
+    pub node: Arc<Node>,
+    /// Where commands go.
+    pub attempts: Attempts,
+    /// The coordinators, tried in turn.
+    pub coordinators: Vec<Address>,
+    /// TLS material and token.
+    pub credentials: Credentials,
+}
+
+impl Session {
+    /// Keeps a session with the leader until cancelled, then says goodbye.
+    pub async fn run(self, token: CancellationToken) {
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut last_words = String::new();
+        for address in self.coordinators.iter().cycle() {
+            let began = tokio::time::Instant::now();
+            let Err(error) = self.hold(address, &token).await else { return };
+            if began.elapsed() >= GOOD_SESSION {
+                backoff.reset();
+                last_words.clear();
+            }
+            let words = Chain(&error).to_string();
+            // A coordinator that is away for an hour is one line, not a thousand.
+            if words != last_words {
+                tracing::warn!(coordinator = %address, error = words, "no session");
+                last_words = words;
+            }
+            if token.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// What the worker says of itself, and the number of each report in it.
+    fn hello(&self) -> (Hello, BTreeMap<AttemptId, u64>) {
+        let context = self.attempts.context();
+        let mut sent = BTreeMap::new();
+        let attempts = context.outbox.newer_than(&mut sent, usize::MAX);
+        let runtime_version = context.health.daemon().map(|info| info.version).unwrap_or_default();
+        let hello = Hello {
+            name: self.node.name.clone(),
+            labels: self.node.labels.clone(),
+            capacity: self.node.capacity,
+            worker_version: env!("CARGO_PKG_VERSION").to_owned(),
+            runtime_version,
+            boot_id: context.boot_id.clone(),
+            attempts,
+            images: self.node.images.now(),
+            status: context.health.status(),
+            allowed_mounts: context.allowed_mounts.roots(),
+        };
+        (hello, sent)
+    }
+}
+
+impl Node {
+    /// Looks at or changes the identity on disk.
+    fn with_data<T>(&self, work: impl FnOnce(&mut DataDir) -> T) -> T {
+        // A change is written whole or refused, so a panic elsewhere cannot have broken it.
+        work(&mut self.data.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A status in one line: code and message.
+fn status_words(status: &tonic::Status) -> String {
+    format!("{}: {}", status.code(), status.message())
+}
