@@ -47,8 +47,8 @@ pub const MAX_VECTOR_BYTES: usize = 256 << 10;
 /// Most bytes of one argument or one `NAME=value`: Linux refuses to start a program with a longer one
 /// (`MAX_ARG_STRLEN`, 128 KiB with the closing NUL).
 pub const MAX_STRING_BYTES: usize = (128 << 10) - 1;
-/// Most bytes of a script. It can be longer than one argument may be: the worker hands it over in pieces.
-pub const MAX_SCRIPT_BYTES: usize = 256 << 10;
+/// Most bytes of a script: it reaches the shell as one argument, behind a few words of ours ([`MAX_STRING_BYTES`]).
+pub const MAX_SCRIPT_BYTES: usize = 120 << 10;
 /// Most bytes of all texts of a spec: what is stored must stay well under etcd's 1.5 MiB a request.
 pub const MAX_SPEC_BYTES: usize = 512 << 10;
 /// Most bytes of a path: Linux refuses longer ones (`PATH_MAX`).

@@ -251,7 +251,7 @@ const BAD_COMMANDS: &[Row] = &[
     ("script-nul", |d| d.command = Some(script("a\0", "")), "spec.command.script.text"),
     (
         "script-long",
-        |d| d.command = Some(script(&"x".repeat((256 << 10) + 1), "")),
+        |d| d.command = Some(script(&"x".repeat((120 << 10) + 1), "")),
         "spec.command.script.text",
     ),
     ("shell-relative", |d| d.command = Some(script("x", "bin/sh")), "spec.command.script.shell"),
@@ -392,7 +392,7 @@ const BAD_MOUNTS_AND_SIZES: &[Row] = &[
     (
         "spec-large",
         |d| {
-            d.command = Some(script(&"x".repeat(256 << 10), ""));
+            d.command = Some(argv(&vec!["y".repeat(1000).as_str(); 260]));
             d.env = (0..250).map(|n| (format!("V{n}"), "x".repeat(1000))).collect();
             d.constraints = vec![constraint("a", EQUAL, &"x".repeat(63)); 64];
             d.mounts =

@@ -108,7 +108,7 @@ fn limits_themselves_are_accepted() {
         ("array-most", |d| d.array = Some(DraftArray { first: 1, last: 1_000_000, max_running: 8 })),
         ("array-one", |d| d.array = Some(DraftArray { first: u32::MAX, last: u32::MAX, max_running: 0 })),
         ("argv-long", |d| d.command = Some(argv(&["x", &"y".repeat(131_071), "", "-x", "\n"]))),
-        ("script-long", |d| d.command = Some(script(&"x".repeat(256 << 10), "/bin/bash"))),
+        ("script-long", |d| d.command = Some(script(&"x".repeat(120 << 10), "/bin/bash"))),
         ("shell-name", |d| d.command = Some(script("print(1)", "python3"))),
         ("entry-path", |d| d.command = Some(entry(Choice::Known(EntrypointKind::Path), "/usr/bin/env"))),
         ("env", |d| d.env = pairs(&[("A", ""), ("a.b-c", "x=y\n"), ("DOCKMGR", "1"), ("\u{e4}", "2")])),
