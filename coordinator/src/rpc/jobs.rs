@@ -138,7 +138,7 @@ impl JobService for Jobs {
 
     async fn wait_job(&self, request: Request<v1::WaitJobRequest>) -> Result<Response<v1::WaitJobResponse>, Status> {
         let request = request.into_inner();
-        let limit = convert::time::optional_grace_from_wire("timeout", request.timeout)
+        let limit = convert::time::optional_duration_from_wire("timeout", request.timeout)
             .map_err(|error| status::invalid(&[error.into()]))?
             .map_or(LONGEST_WAIT, |limit| limit.min(LONGEST_WAIT));
         let id = references::job(&self.handle, &request.job).await?;

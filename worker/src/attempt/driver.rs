@@ -122,9 +122,7 @@ impl Driver {
     }
 
     async fn drive(&mut self) -> Result<(), journal::Error> {
-        if self.adopted {
-            self.look_back();
-        } else {
+        if !self.adopted {
             self.journal(Change::Intent(self.entry.start.clone())).await?;
             self.report(Progress::Accepted);
         }
@@ -139,8 +137,9 @@ impl Driver {
         }
     }
 
-    /// Restores what the journal cannot say by its phase alone.
-    fn look_back(&mut self) {
+    /// Restores what the journal cannot say by its phase alone, and reports it: at once, because the first Hello must name
+    /// every attempt in the journal, or the coordinator takes the missing ones for lost.
+    pub(super) fn look_back(&mut self) {
         if self.entry.stop.is_some() && self.entry.killed {
             self.seen.stopping.killed = self.seen.stopping.signalled;
         }
