@@ -87,7 +87,7 @@ impl Address {
         if authority.host().is_empty() {
             return Err(refuse("it has no host"));
         }
-        if authority.port_u16() == Some(0) || (authority.port().is_none() && authority.as_str().ends_with(':')) {
+        if authority.port_u16() == Some(0) || (authority.port_u16().is_none() && authority.as_str() != authority.host()) {
             return Err(refuse("its port is not usable"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {

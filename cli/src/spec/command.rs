@@ -4,7 +4,7 @@ use dockmgr_proto::v1::command::Form;
 use dockmgr_proto::v1::entrypoint::Kind;
 use dockmgr_proto::v1::{Argv, Command, Entrypoint, Script};
 
-use super::file::Words;
+use super::file::{Scalar, Words};
 use crate::failure::Failure;
 
 /// Where a script without words comes from.
@@ -26,7 +26,9 @@ pub(super) fn command(
     let form = match (words, file) {
         ([dash], _) if dash == "-" => Some(piped(shell, stdin)?),
         ([], Some(Words::Text(text))) => Some(single(&text, shell)?),
-        ([], Some(Words::List(list))) => Some(Form::Argv(Argv { args: list })),
+        ([], Some(Words::List(list))) => {
+            Some(Form::Argv(Argv { args: list.into_iter().map(Scalar::text).collect() }))
+        }
         ([], None) if entrypoint == Some("image") => None,
         ([], None) if stdin.is_piped() => Some(piped(shell, stdin)?),
         ([], None) => {

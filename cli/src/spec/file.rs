@@ -61,19 +61,19 @@ struct JobFile {
 }
 
 /// A command in a job file.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Words {
     /// A script, or one word.
     Text(String),
     /// An exact argv.
-    List(Vec<String>),
+    List(Vec<Scalar>),
 }
 
 /// Text, or a number that stands for itself.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(untagged)]
-enum Scalar {
+pub(super) enum Scalar {
     Text(String),
     Whole(i64),
     Number(f64),
@@ -81,7 +81,7 @@ enum Scalar {
 }
 
 impl Scalar {
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         match self {
             Self::Text(text) => text,
             Self::Whole(number) => number.to_string(),
@@ -115,15 +115,24 @@ pub(super) fn read(path: &Path) -> Result<(SpecFlags, Option<Words>), Failure> {
 fn parse_text(text: &str, extension: Option<&str>) -> Result<JobFile, String> {
     let json = || serde_json::from_str(text).map_err(|e| input::one_line(&e));
     let toml = || toml::from_str(text).map_err(|e| input::one_line(&e));
-    let yaml = || serde_saphyr::from_str(text).map_err(|e| input::one_line(&e));
+    // A word such as y or no is a word, as in YAML 1.2.
+    let options = || serde_saphyr::options! { strict_booleans: true };
+    let yaml = || serde_saphyr::from_str_with_options(text, options()).map_err(|e| input::one_line(&e));
     match extension {
         Some("json") => json(),
         Some("yaml" | "yml") => yaml(),
         Some("toml") => toml(),
         _ if text.trim_start().starts_with('{') => json(),
-        _ if text.parse::<toml::Table>().is_ok() => toml(),
+        _ if looks_like_toml(text) => toml(),
         _ => yaml().map_err(|problem| format!("{problem} (read as YAML; name it .toml, .json or .yaml)")),
     }
+}
+
+/// Whether the first line that says something is `key = value` or a `[table]`.
+fn looks_like_toml(text: &str) -> bool {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+    let word = |key: &str| key.trim().chars().all(|c| c.is_ascii_alphanumeric() || "_-.\"'".contains(c));
+    first.is_some_and(|line| line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| word(key)))
 }
 
 fn flags(file: JobFile) -> Result<(SpecFlags, Option<Words>), String> {
@@ -200,7 +209,11 @@ mod tests {
             assert_eq!(flags.image.as_deref(), Some("a"), "{text}");
             assert_eq!((flags.cpus, flags.env), (Some(500), vec!["A=1".to_owned()]), "{text}");
             assert_eq!(flags.timeout, Some(std::time::Duration::from_secs(90)), "{text}");
-            assert_eq!(words, Some(Words::List(vec!["x".into(), "y".into()])), "{text}");
+            assert_eq!(
+                words,
+                Some(Words::List(vec![Scalar::Text("x".into()), Scalar::Text("y".into())])),
+                "{text}"
+            );
         }
     }
 

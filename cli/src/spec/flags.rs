@@ -50,7 +50,7 @@ pub(crate) struct SpecFlags {
     #[arg(long, value_name = "SIZE", value_parser = parse::size, allow_hyphen_values = true)]
     pub(crate) memory: Option<i64>,
     /// Whole graphics processors of each task
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) gpus: Option<u16>,
     /// Longest time each task may run
     #[arg(long, value_name = "T", value_parser = parse::positive_duration, allow_hyphen_values = true)]
@@ -59,7 +59,7 @@ pub(crate) struct SpecFlags {
     #[arg(long, value_name = "T", value_parser = parse::positive_duration, allow_hyphen_values = true)]
     pub(crate) queue_timeout: Option<Duration>,
     /// Tries after a failure of the task's own [default: 0]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) retries: Option<u16>,
     /// Larger runs earlier [default: 0]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
