@@ -223,9 +223,11 @@ impl AttemptLog {
             tracing::warn!(attempt = %self.attempt, bytes = opened.cut, reason, "cut the tail of a kept log");
             shared.shrink_usage(opened.cut);
         }
-        // After a crash of this process the bytes may be in the page cache only, and a worker is about to hear that they
-        // are durable.
-        opened.file.sync_data().map_err(Error::io("sync", &self.path))?;
+        if !new {
+            // After a crash of this process the bytes may be in the page cache only, and a worker is about to hear that
+            // they are durable.
+            opened.file.sync_data().map_err(Error::io("sync", &self.path))?;
+        }
         shared.files.put(self.attempt, Arc::new(opened.file));
         held.state = State::Open;
         held.log = opened.log;

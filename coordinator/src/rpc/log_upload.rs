@@ -275,3 +275,6 @@ fn unwritable(error: &logs::Error) -> Status {
     tracing::error!(error = %Chain(error), "output cannot be kept");
     status::exhausted("LOG_STORE", "the coordinator cannot keep output right now")
 }
+
+#[cfg(test)]
+mod tests;
