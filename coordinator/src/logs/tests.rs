@@ -38,7 +38,7 @@ async fn read_to_end(mut reader: LogReader) -> (Vec<u8>, Vec<u8>, Option<End>) {
         for entry in reader.read().await.expect("readable") {
             match entry {
                 Entry::Data(record) if record.stream == Stream::Stdout => {
-                    stdout.extend_from_slice(&record.bytes)
+                    stdout.extend_from_slice(&record.bytes);
                 }
                 Entry::Data(record) => stderr.extend_from_slice(&record.bytes),
                 Entry::End(end) => return (stdout, stderr, Some(end)),

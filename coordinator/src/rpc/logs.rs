@@ -1,4 +1,4 @@
-//! LogService: reading the kept and the live output of jobs.
+//! `LogService`: reading the kept and the live output of jobs.
 //!
 //! Owns conversion and statuses; which output follows which is `logs::Tail`'s.
 

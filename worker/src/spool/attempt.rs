@@ -145,7 +145,7 @@ impl AttemptSpool {
         let ended = held.log.progress().is_ended();
         let Some(file) = &held.file else {
             // The end is declared and synced; only repeats are left, and the order rule knows them without the file.
-            return settle(judge(held.log.progress(), entries));
+            return settle(&judge(held.log.progress(), entries));
         };
         let appended = held.log.append(file, entries, |entry| held.checksums.note(entry));
         let appended = appended.map_err(|source| io_error("append to", path, source))?;
@@ -156,7 +156,7 @@ impl AttemptSpool {
         }
         let captured = Captured { progress: held.log.progress().clone(), len: held.log.len() };
         self.inner.captured.send_replace(captured);
-        settle(appended)
+        settle(&appended)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -204,11 +204,11 @@ fn judge(progress: &Progress, entries: Vec<Entry>) -> Appended {
     Appended::All
 }
 
-fn settle(appended: Appended) -> Result<(), Error> {
+fn settle(appended: &Appended) -> Result<(), Error> {
     match appended {
         Appended::All => Ok(()),
-        Appended::Missing(from) => Err(Error::Missing(from)),
-        Appended::Conflict(conflict) => Err(Error::Conflict(conflict)),
+        Appended::Missing(from) => Err(Error::Missing(*from)),
+        Appended::Conflict(conflict) => Err(Error::Conflict(*conflict)),
     }
 }
 
