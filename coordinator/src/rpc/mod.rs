@@ -5,6 +5,9 @@
 mod auth;
 mod events;
 mod jobs;
+mod log_directory;
+mod log_upload;
+mod logs;
 mod nodes;
 mod page;
 mod references;
@@ -17,6 +20,8 @@ mod workers;
 pub(crate) use auth::Gate;
 pub(crate) use events::Events;
 pub(crate) use jobs::Jobs;
+pub(crate) use log_upload::UploadDesk;
+pub(crate) use logs::Logs;
 pub(crate) use nodes::Nodes;
 pub(crate) use session::SessionDesk;
 pub(crate) use workers::Workers;
