@@ -1,11 +1,11 @@
 //! What servers that are none get: a clear error in bounded time.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Output, Stdio};
 
 use dockmgr_support::tasks::Tasks;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 fn ask(server: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_cluster-cli"))
@@ -18,20 +18,17 @@ fn ask(server: &str) -> Output {
 
 /// Answers every connection with `banner`, then says nothing more.
 async fn with_server(banner: &'static [u8], words: &'static str) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let server = format!("http://{}", listener.local_addr().expect("bound"));
     let tasks = Tasks::default();
     let _serving = tasks.spawn("banner", async move {
-        tokio::task::spawn_blocking(move || {
-            for stream in listener.incoming().take(1) {
-                let mut stream = stream.expect("accepted");
-                stream.write_all(banner).expect("sent");
-                // Until the client goes away.
-                let mut rest = Vec::new();
-                let _cut_off = stream.read_to_end(&mut rest);
-            }
-        })
-        .await
+        loop {
+            let (mut stream, _) = listener.accept().await.expect("accepted");
+            stream.write_all(banner).await.expect("sent");
+            // Until the client goes away.
+            let mut rest = Vec::new();
+            let _cut_off = stream.read_to_end(&mut rest).await;
+        }
     });
     let output = tokio::task::spawn_blocking(move || ask(&server)).await.expect("asked");
     let stderr = String::from_utf8_lossy(&output.stderr);

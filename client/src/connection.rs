@@ -13,6 +13,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::banner;
 use crate::error::Error;
 
 /// Deadline of an ordinary call: a coordinator that is alive answers within milliseconds, a busy one within seconds.
@@ -138,10 +139,23 @@ impl Client {
         match tokio::time::timeout(CONNECT_TIMEOUT, check).await {
             Ok(Ok(answer)) => Ok(answer.into_inner().status() == ServingStatus::Serving),
             Ok(Err(status)) if Error::is_from_server(&status) => Ok(false),
-            Ok(Err(status)) => Err(Error::from_status(&server.address, &status)),
+            Ok(Err(status)) => Err(unanswered(&server.address, &status).await),
             Err(_elapsed) => {
                 Err(Error::Silent { server: server.address.to_string(), seconds: CONNECT_TIMEOUT.as_secs() })
             }
         }
+    }
+}
+
+/// Why a server did not answer by gRPC: it may speak something else.
+async fn unanswered(address: &Address, status: &tonic::Status) -> Error {
+    let error = Error::from_status(address, status);
+    let Error::Unreachable { server, cause } = &error else { return error };
+    if cause.contains("Connection refused") {
+        return error;
+    }
+    match banner::foreign(address).await {
+        Some(words) => Error::NotGrpc { server: server.clone(), cause: format!("it says '{words}'") },
+        None => error,
     }
 }

@@ -14,6 +14,7 @@
 //! # drop(answer); Ok(()) }
 //! ```
 
+mod banner;
 mod call;
 mod connection;
 mod error;

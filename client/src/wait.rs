@@ -34,7 +34,8 @@ impl Client {
                         return Ok(answer.job);
                     }
                 }
-                Err(error) if error.is_retryable() && heard.elapsed() < PATIENCE => {}
+                // A call that was cut off and tried again late runs into its deadline: the next one has a whole one.
+                Err(error) if may_pass(&error) && heard.elapsed() < PATIENCE => {}
                 Err(error) => return Err(error),
             }
             if deadline.is_some_and(|at| Instant::now() >= at) {
@@ -42,4 +43,9 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether waiting on makes sense after an error.
+fn may_pass(error: &Error) -> bool {
+    error.is_retryable() || matches!(error, Error::Deadline { .. })
 }

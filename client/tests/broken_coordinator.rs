@@ -16,6 +16,8 @@ use tokio_stream::{Stream, iter};
 use tonic::{Code, Request, Response, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
+/// One step of a tail, or its failure.
+type Step = Result<v1::TailLogsResponse, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Plays back what a test wrote down, and keeps what it was asked.
@@ -24,7 +26,7 @@ struct Script {
     /// What the next calls get instead of an answer.
     refusals: Arc<Mutex<VecDeque<Status>>>,
     /// What the next tails send.
-    tails: Arc<Mutex<VecDeque<Vec<Result<v1::TailLogsResponse, Status>>>>>,
+    tails: Arc<Mutex<VecDeque<Vec<Step>>>>,
     /// Request ids and resume tokens in the order they came.
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -126,7 +128,8 @@ async fn client_of(script: &Script) -> (Client, Tasks) {
     (Client::connect(options).await.expect("reachable"), tasks)
 }
 
-fn batch(token: &str, offset: u64, text: &'static str) -> Result<v1::TailLogsResponse, Status> {
+#[expect(clippy::unnecessary_wraps, reason = "a step is a result")]
+fn batch(token: &str, offset: u64, text: &'static str) -> Step {
     let record =
         v1::LogRecord { stream: 1, offset, time: None, data: bytes::Bytes::from_static(text.as_bytes()) };
     let attempt = Some(v1::AttemptRef { job_id: 42, task_index: 0, attempt: 1 });
@@ -134,7 +137,8 @@ fn batch(token: &str, offset: u64, text: &'static str) -> Result<v1::TailLogsRes
     Ok(v1::TailLogsResponse { resume_token: token.to_owned(), event: Some(Event::Batch(batch)) })
 }
 
-fn job_end() -> Result<v1::TailLogsResponse, Status> {
+#[expect(clippy::unnecessary_wraps, reason = "a step is a result")]
+fn job_end() -> Step {
     let end = v1::LogJobEnd { job: Some(v1::Job { id: 42, ..v1::Job::default() }) };
     Ok(v1::TailLogsResponse { resume_token: String::new(), event: Some(Event::JobEnd(end)) })
 }

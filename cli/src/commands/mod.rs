@@ -79,6 +79,7 @@ impl Command {
     /// Whose exit code it gives.
     pub(crate) fn speaks(&self) -> Speaks {
         match self {
+            Self::Run(args) if args.is_dry() => Speaks::ForItself,
             Self::Run(_) | Self::Wait(_) => Speaks::ForJob,
             Self::Submit(args) if args.waits() => Speaks::ForJob,
             _ => Speaks::ForItself,

@@ -28,6 +28,13 @@ pub(crate) struct Args {
     command: Vec<String>,
 }
 
+impl Args {
+    /// Whether nothing is run, so that there is no job to speak for.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+}
+
 pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let wish = crate::spec::wish(args.spec, &args.command)?;
     let client = reach.connect().await?;

@@ -41,7 +41,7 @@ pub(crate) struct Args {
 impl Args {
     /// Whether the exit code is the job's.
     pub(crate) fn waits(&self) -> bool {
-        self.wait
+        self.wait && !self.dry_run
     }
 }
 

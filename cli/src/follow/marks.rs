@@ -55,7 +55,8 @@ pub(crate) fn explain_end(job: &Job, seen: bool) -> Option<String> {
     let words =
         if job.message.is_empty() { String::new() } else { format!(": {}", escape_line(&job.message)) };
     let what = match job.end_reason() {
-        EndReason::Timeout => "a limit ran out",
+        EndReason::Timeout if job.start_time.is_none() => "it waited longer than --queue-timeout",
+        EndReason::Timeout => "it ran longer than --timeout",
         EndReason::Oom => "the command used more memory than it may and was killed (--memory)",
         EndReason::StartFailed => "the container could not be started",
         EndReason::ImageFailed => "the image could not be had",

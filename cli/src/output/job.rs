@@ -93,10 +93,23 @@ pub(crate) fn bar(tasks: &TaskCounts, is_array: bool) -> String {
 /// The command on one line.
 pub(crate) fn command_text(spec: &JobSpec) -> String {
     match spec.command.as_ref().and_then(|command| command.form.as_ref()) {
-        Some(Form::Argv(argv)) => escape_line(&argv.args.join(" ")),
+        Some(Form::Argv(argv)) => escape_line(&quoted(&argv.args)),
         Some(Form::Script(script)) => escape_line(&script.text),
         None => "(the image's own)".to_owned(),
     }
+}
+
+/// An argv as a person would type it, so that one argument with spaces does not look like several.
+fn quoted(args: &[String]) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=,@%+".contains(c);
+    let word = |arg: &String| {
+        if !arg.is_empty() && arg.chars().all(plain) {
+            arg.clone()
+        } else {
+            format!("'{}'", arg.replace('\'', r"'\''"))
+        }
+    };
+    args.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn shortened(text: &str) -> String {

@@ -135,28 +135,29 @@ fn looks_like_toml(text: &str) -> bool {
     first.is_some_and(|line| line.starts_with('[') || line.split_once('=').is_some_and(|(key, _)| word(key)))
 }
 
+/// Reads one value with the parser of its flag.
+fn parsed<T>(
+    field: &str,
+    value: Option<Scalar>,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, String> {
+    value.map(|v| parse(&v.text())).transpose().map_err(|problem| format!("{field}: {problem}"))
+}
+
+/// Reads each value with the parser of its flag.
+fn all<T>(
+    field: &str,
+    values: &[String],
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
+    values.iter().map(|v| parse(v)).collect::<Result<_, _>>().map_err(|problem| format!("{field}: {problem}"))
+}
+
+fn pairs(map: BTreeMap<String, Scalar>) -> Vec<String> {
+    map.into_iter().map(|(key, value)| format!("{key}={}", value.text())).collect()
+}
+
 fn flags(file: JobFile) -> Result<(SpecFlags, Option<Words>), String> {
-    fn parsed<T>(
-        field: &str,
-        value: Option<Scalar>,
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Option<T>, String> {
-        value.map(|v| parse(&v.text())).transpose().map_err(|problem| format!("{field}: {problem}"))
-    }
-    fn all<T>(
-        field: &str,
-        values: &[String],
-        parse: impl Fn(&str) -> Result<T, String>,
-    ) -> Result<Vec<T>, String> {
-        values
-            .iter()
-            .map(|v| parse(v))
-            .collect::<Result<_, _>>()
-            .map_err(|problem| format!("{field}: {problem}"))
-    }
-    let pairs = |map: BTreeMap<String, Scalar>| -> Vec<String> {
-        map.into_iter().map(|(key, value)| format!("{key}={}", value.text())).collect()
-    };
     let flags = SpecFlags {
         file: None,
         image: file.image,

@@ -82,8 +82,8 @@ pub(crate) struct SpecFlags {
     /// Network of the container [default: outbound]
     #[arg(long, value_enum)]
     pub(crate) network: Option<Network>,
-    /// Mount: type=bind|volume|tmpfs,source=S,target=T[,readonly]
-    #[arg(long, value_name = "MOUNT", value_parser = parse::mount)]
+    /// Files and folders mounted into the container.
+    #[arg(long, value_name = "MOUNT", help = "Mount: type=bind|volume|tmpfs,source=S,target=T[,readonly]", value_parser = parse::mount)]
     pub(crate) mount: Vec<v1::Mount>,
     /// Makes the container's root file system read-only
     #[arg(long)]

@@ -35,7 +35,7 @@ impl Sanitizer {
     /// Shows what was held back and ends any colour: nothing follows, or something of our own does.
     pub(crate) fn finish(&mut self, output: &mut Vec<u8>) {
         let held = std::mem::take(&mut self.held);
-        held.iter().for_each(|byte| show(*byte, output));
+        show_all(&held, output);
         if std::mem::take(&mut self.coloured) {
             output.extend_from_slice(b"\x1b[0m");
         }
@@ -80,28 +80,30 @@ impl Sanitizer {
             output.push(byte);
             return;
         }
-        held.iter().for_each(|byte| show(*byte, output));
+        show_all(&held, output);
         self.ground(byte, output);
     }
 
     fn character(&mut self, byte: u8, output: &mut Vec<u8>) {
         if !(0x80..=0xbf).contains(&byte) {
             let held = std::mem::take(&mut self.held);
-            held.iter().for_each(|byte| show(*byte, output));
+            show_all(&held, output);
             self.ground(byte, output);
             return;
         }
         self.held.push(byte);
         match std::str::from_utf8(&self.held) {
             Ok(text) => {
-                text.chars().for_each(|c| character(c, output));
+                for c in text.chars() {
+                    character(c, output);
+                }
                 self.held.clear();
             }
             // Incomplete so far, and no more than what a character has.
             Err(error) if error.error_len().is_none() => {}
             Err(_) => {
                 let held = std::mem::take(&mut self.held);
-                held.iter().for_each(|byte| show(*byte, output));
+                show_all(&held, output);
             }
         }
     }
@@ -133,6 +135,12 @@ fn character(c: char, output: &mut Vec<u8>) {
 fn is_hostile(c: char) -> bool {
     matches!(c, '\u{80}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
         | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+fn show_all(bytes: &[u8], output: &mut Vec<u8>) {
+    for byte in bytes {
+        show(*byte, output);
+    }
 }
 
 /// Shows a byte: a control in caret form, others as they are or in hexadecimal.
