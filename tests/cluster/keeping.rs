@@ -1,0 +1,82 @@
+//! What is kept and what is forgotten: records, output, removal.
+
+use dockmgr_tests::{Cluster, Store};
+use serde_json::Value;
+
+use crate::on_both_stores;
+
+on_both_stores!(a_removed_job_is_forgotten_also_after_a_restart);
+
+async fn a_removed_job_is_forgotten_also_after_a_restart(store: Store) {
+    let mut cluster = Cluster::builder().store(store).start().await;
+    let gone = cluster.submit(["--wait", "echo gone"]).await;
+    let kept = cluster.submit(["--wait", "echo kept"]).await;
+    cluster.cli(["rm", "--logs", &gone.to_string()]).ok().await;
+    cluster.kill_coordinator().await;
+    cluster.start_coordinator().await;
+    cluster.cli(["inspect", &gone.to_string()]).run().await.expect_code(1).expect_error(&gone.to_string());
+    assert_eq!(cluster.cli(["ps", "-a", "-q"]).ok().await.text(), kept.to_string());
+    // Numbers are never given twice.
+    assert!(cluster.submit(["exit 0"]).await > kept);
+}
+
+#[tokio::test]
+async fn a_running_job_cannot_be_removed() {
+    let cluster = Cluster::fake().await;
+    let job = cluster.submit(["sleep 600"]).await;
+    cluster.cli(["rm", &job.to_string()]).run().await.expect_code(1).expect_error("stop");
+    cluster.cli(["retry", &job.to_string()]).run().await.expect_code(1);
+}
+
+#[tokio::test]
+async fn prune_forgets_all_ended_jobs_and_only_those() {
+    let cluster = Cluster::fake().await;
+    for _ in 0..3 {
+        cluster.submit(["--wait", "exit 0"]).await;
+    }
+    let running = cluster.submit(["sleep 600"]).await;
+    cluster.cli(["prune"]).ok().await;
+    assert_eq!(cluster.cli(["ps", "-a", "-q"]).ok().await.text(), running.to_string());
+}
+
+#[tokio::test]
+async fn lists_can_be_filtered_and_written_for_programs() {
+    let cluster = Cluster::fake().await;
+    let red = cluster.submit(["--wait", "-l", "team=red", "exit 0"]).await;
+    let blue =
+        cluster.cli(["submit", "--wait", "-l", "team=blue", "exit 1"]).run().await.expect_code(1).text();
+    let only = async |args: &[&str]| cluster.cli([&["ps", "-a", "-q"], args].concat()).ok().await.text();
+    assert_eq!(only(&["-l", "team=red"]).await, red.to_string());
+    assert_eq!(only(&["--state", "failed"]).await, blue);
+    assert_eq!(only(&[]).await, format!("{blue}\n{red}"), "newest first");
+    let json = cluster.cli(["ps", "-a", "-o", "json"]).ok().await.json();
+    let jobs = json.as_array().or_else(|| json["jobs"].as_array()).expect("a list of jobs");
+    assert_eq!(jobs.len(), 2);
+    assert_eq!(jobs[0]["id"], Value::String(blue), "64-bit numbers are strings in protobuf's JSON");
+    let lines = cluster.cli(["ps", "-a", "-o", "jsonl"]).ok().await;
+    assert_eq!(lines.text().lines().filter(|line| serde_json::from_str::<Value>(line).is_ok()).count(), 2);
+    let record = cluster.cli(["inspect", &red.to_string()]).ok().await.json();
+    assert_eq!(record["spec"]["labels"]["team"], "red");
+    assert_eq!(record["state"], "STATE_SUCCEEDED");
+}
+
+#[tokio::test]
+async fn a_page_is_never_longer_than_asked_and_no_job_is_missing() {
+    let cluster = Cluster::fake().await;
+    for _ in 0..7 {
+        cluster.submit(["exit 0"]).await;
+    }
+    let client = cluster.client().await;
+    let mut seen = Vec::new();
+    let mut request = dockmgr_proto::v1::ListJobsRequest { page_size: 3, ..Default::default() };
+    loop {
+        let page = client.list_jobs(request.clone()).await.expect("a page");
+        assert!(page.jobs.len() <= 3);
+        seen.extend(page.jobs.iter().map(|job| job.id));
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    assert_eq!(seen, [7, 6, 5, 4, 3, 2, 1]);
+}

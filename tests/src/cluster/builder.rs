@@ -1,0 +1,250 @@
+//! What a cluster is made of, and the command lines of its parts.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use dockmgr_support::secret::ApiToken;
+use tempfile::TempDir;
+use tokio::process::Command;
+use uuid::Uuid;
+
+use super::Cluster;
+use crate::etcd::Etcd;
+use crate::process::Process;
+use crate::{base_image, needs, ports, programs};
+
+/// Where the cluster keeps its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Store {
+    /// The embedded store.
+    Redb,
+    /// An etcd under a prefix of its own.
+    Etcd,
+}
+
+/// What runs the containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// The fake in the worker's memory.
+    Fake,
+    /// The machine's Docker daemon.
+    Docker,
+}
+
+/// A cluster to be.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    pub(super) runtime: Runtime,
+    store: Store,
+    workers: usize,
+    cpus: String,
+    memory: String,
+    worker_args: Vec<String>,
+    worker_env: Vec<(String, String)>,
+    labels: Vec<String>,
+    suspect_after: Duration,
+    prefix: String,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            runtime: Runtime::Fake,
+            store: Store::Redb,
+            workers: 1,
+            cpus: "4".to_owned(),
+            memory: "8GiB".to_owned(),
+            worker_args: Vec::new(),
+            worker_env: Vec::new(),
+            labels: Vec::new(),
+            suspect_after: Duration::from_secs(5),
+            prefix: format!("dockmgr-test-{}", Uuid::now_v7().simple()),
+        }
+    }
+}
+
+impl Builder {
+    /// Number of workers; 1 unless said otherwise.
+    #[must_use]
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    /// Runtime of the workers; the fake unless said otherwise.
+    #[must_use]
+    pub fn runtime(mut self, runtime: Runtime) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Real Docker.
+    #[must_use]
+    pub fn docker(self) -> Self {
+        self.runtime(Runtime::Docker)
+    }
+
+    /// Store of the coordinator; redb unless said otherwise.
+    #[must_use]
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = store;
+        self
+    }
+
+    /// What every worker claims to have; 4 cores unless said otherwise.
+    #[must_use]
+    pub fn cpus(mut self, cpus: &str) -> Self {
+        cpus.clone_into(&mut self.cpus);
+        self
+    }
+
+    /// Memory every worker claims to have; 8 GiB unless said otherwise.
+    #[must_use]
+    pub fn memory(mut self, memory: &str) -> Self {
+        memory.clone_into(&mut self.memory);
+        self
+    }
+
+    /// More arguments for every worker.
+    #[must_use]
+    pub fn worker_args(mut self, args: &[&str]) -> Self {
+        self.worker_args.extend(args.iter().map(|arg| (*arg).to_owned()));
+        self
+    }
+
+    /// A variable in the environment of every worker.
+    #[must_use]
+    pub fn worker_env(mut self, name: &str, value: &str) -> Self {
+        self.worker_env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A label of the next worker: the n-th call labels worker n-1.
+    #[must_use]
+    pub fn label(mut self, label: &str) -> Self {
+        self.labels.push(label.to_owned());
+        self
+    }
+
+    /// How long a worker may be silent; 5 s unless said otherwise.
+    #[must_use]
+    pub fn suspect_after(mut self, time: Duration) -> Self {
+        self.suspect_after = time;
+        self
+    }
+
+    /// Starts everything and waits until all workers take work.
+    pub async fn start(self) -> Cluster {
+        let mut cluster = self.coordinator_only().await;
+        for n in 0..cluster.settings.workers {
+            cluster.launch_worker(n);
+        }
+        cluster.wait_ready().await;
+        cluster
+    }
+
+    /// Starts the coordinator alone.
+    pub async fn coordinator_only(self) -> Cluster {
+        let folder = TempDir::new().expect("a folder for the cluster");
+        let text = format!("test-{}", Uuid::now_v7().simple());
+        let token_file = folder.path().join("token");
+        fs::write(&token_file, &text).expect("write the token");
+        fs::set_permissions(&token_file, fs::Permissions::from_mode(0o600)).expect("protect the token");
+        let token = ApiToken::parse(&text).expect("long enough");
+        let etcd = match self.store {
+            Store::Etcd if needs::etcd() => Some(Etcd::find(folder.path()).await),
+            Store::Etcd => panic!("ask needs::etcd() before building such a cluster"),
+            Store::Redb => None,
+        };
+        let port = ports::free();
+        let mut cluster =
+            Cluster { settings: self, port, coordinator: None, workers: Vec::new(), etcd, token, folder };
+        cluster.start_coordinator().await;
+        cluster
+    }
+
+    /// Starts a coordinator process on this cluster's folder.
+    pub(super) fn coordinator(&self, folder: &Path, port: u16, etcd: Option<&Etcd>) -> Process {
+        let mut command = self.coordinator_command(folder, port, etcd);
+        Process::start("coordinator", &mut command, &folder.join("coordinator.log"))
+    }
+
+    fn coordinator_command(&self, folder: &Path, port: u16, etcd: Option<&Etcd>) -> Command {
+        let config = folder.join("coordinator.toml");
+        let suspect = self.suspect_after.as_millis();
+        fs::write(&config, format!("[timing]\nheartbeat = \"500ms\"\nsuspect_after = \"{suspect}ms\"\n"))
+            .expect("write the coordinator's settings");
+        let mut command = program("dockmgr-coordinator", folder);
+        command
+            .args(["--listen", &format!("127.0.0.1:{port}")])
+            .arg("--data")
+            .arg(folder.join("coordinator"))
+            .arg("--token-file")
+            .arg(folder.join("token"))
+            .arg("--config")
+            .arg(config)
+            .args(["--default-image", &base_image()]);
+        if let Some(etcd) = etcd {
+            command.args(["--store", "etcd", "--etcd", &etcd.url, "--etcd-prefix", &self.prefix]);
+        }
+        command
+    }
+
+    /// Starts worker `n` on this cluster's folder.
+    pub(super) fn worker(&self, folder: &Path, n: usize, server: &str) -> Process {
+        let name = format!("worker-{n}");
+        let mut command = program("dockmgr-worker", folder);
+        command
+            .args(["--coordinator", server, "--name", &name, "--cpus", &self.cpus, "--memory", &self.memory])
+            .arg("--data")
+            .arg(folder.join(&name))
+            .arg("--token-file")
+            .arg(folder.join("token"))
+            .args(["--runtime", if self.runtime == Runtime::Fake { "fake" } else { "docker" }])
+            .args(&self.worker_args)
+            .envs(self.worker_env.iter().map(|(name, value)| (name, value)));
+        if let Some(label) = self.labels.get(n) {
+            command.args(["--label", label]);
+        }
+        Process::start(&name, &mut command, &folder.join(format!("{name}.log")))
+    }
+}
+
+/// A program with an environment of its own.
+fn program(name: &str, folder: &Path) -> Command {
+    let mut command = Command::new(programs::binary(name));
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", folder)
+        .current_dir(folder);
+    if let Some(host) = std::env::var_os("DOCKER_HOST") {
+        command.env("DOCKER_HOST", host);
+    }
+    if let Some(level) = std::env::var_os("DOCKMGR_LOG_LEVEL") {
+        command.env("DOCKMGR_LOG_LEVEL", level);
+    }
+    command
+}
+
+// What somebody might start by mistake.
+impl Cluster {
+    /// The command that would start one more coordinator on this cluster's folder, on another port.
+    pub fn second_coordinator(&self) -> Command {
+        self.settings.coordinator_command(self.folder.path(), ports::free(), self.etcd.as_ref())
+    }
+
+    /// The command that would start one more worker on the folder of worker `n`.
+    pub fn second_worker(&self, n: usize) -> Command {
+        let mut command = program("dockmgr-worker", self.folder.path());
+        command
+            .args(["--coordinator", &self.server(), "--name", "second", "--runtime", "fake"])
+            .arg("--token-file")
+            .arg(self.token_file())
+            .arg("--data")
+            .arg(self.worker_folder(n));
+        command
+    }
+}

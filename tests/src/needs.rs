@@ -1,0 +1,66 @@
+//! What a test needs from the machine, and the loud way out when a person chose to do without.
+
+use std::env;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// Set by a person who accepts that the Docker tests do not run.
+pub const SKIP_DOCKER: &str = "DOCKMGR_SKIP_DOCKER";
+/// Set by a person who accepts that the etcd tests do not run.
+pub const SKIP_ETCD: &str = "DOCKMGR_SKIP_ETCD";
+
+/// Whether the Docker tests run: true with a daemon, false if a person chose to skip them.
+///
+/// # Panics
+/// Without a daemon and without that choice: a test that cannot run has failed.
+pub fn docker() -> bool {
+    static ANSWER: OnceLock<Result<(), String>> = OnceLock::new();
+    if is_skipped(SKIP_DOCKER, "real Docker") {
+        return false;
+    }
+    let found = ANSWER.get_or_init(|| {
+        let ran = Command::new("docker").arg("version").stdin(Stdio::null()).output();
+        match ran {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    if let Err(problem) = found {
+        panic!(
+            "no Docker daemon answers ({problem}): run deploy/host/setup.sh --docker, or set {SKIP_DOCKER}=1"
+        );
+    }
+    true
+}
+
+/// Whether the etcd tests run: true with an etcd, false if a person chose to skip them.
+///
+/// # Panics
+/// Without an etcd and without that choice.
+pub fn etcd() -> bool {
+    if is_skipped(SKIP_ETCD, "real etcd") {
+        return false;
+    }
+    if env::var_os("DOCKMGR_TEST_ETCD").is_none() {
+        let found = Command::new("etcd").arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status();
+        if let Err(error) = found {
+            panic!("no etcd here ({error}): run deploy/host/setup.sh --test, or set {SKIP_ETCD}=1");
+        }
+    }
+    true
+}
+
+/// Whether the long versions run.
+pub fn full() -> bool {
+    env::var("DOCKMGR_FULL").is_ok_and(|value| value == "1")
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must say so where the person looks")]
+fn is_skipped(variable: &str, what: &str) -> bool {
+    let skipped = env::var(variable).is_ok_and(|value| value == "1");
+    if skipped {
+        eprintln!("SKIPPED: {what} ({variable}=1)");
+    }
+    skipped
+}
