@@ -7,6 +7,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use dockmgr_core::ids::{self, ClusterId, Epoch, NodeId};
@@ -108,7 +109,9 @@ impl From<Identity> for Stored {
 impl DataDir {
     /// Opens a folder, making it and the node's identity at the first start, and counts the start.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        fs::create_dir_all(root).map_err(failed("make the data folder", root))?;
+        // Only this user: it holds what jobs were asked to do, with their environment, and what they wrote.
+        let private = fs::DirBuilder::new().recursive(true).mode(0o700).create(root);
+        private.map_err(failed("make the data folder", root))?;
         let lock_path = root.join("lock");
         let lock = OpenOptions::new()
             .create(true)

@@ -120,9 +120,11 @@ pub(super) fn size(name: &'static str, text: &str) -> Result<u64, Error> {
     if !digits(part) {
         return Err(refuse());
     }
-    let scale = 10u64.pow(u32::try_from(part.len()).unwrap_or(0));
+    let scale = 10u128.pow(u32::try_from(part.len()).unwrap_or(0));
     let whole = whole.parse::<u64>().ok().and_then(|whole| whole.checked_mul(unit)).ok_or_else(refuse)?;
-    let part = part.parse::<u64>().map_err(|_| refuse())? * (unit / scale.min(unit).max(1));
+    // Below one unit, so it fits again.
+    let part = part.parse::<u128>().map_err(|_| refuse())? * u128::from(unit) / scale;
+    let part = u64::try_from(part).map_err(|_| refuse())?;
     whole.checked_add(part).filter(|bytes| *bytes > 0).ok_or_else(refuse)
 }
 

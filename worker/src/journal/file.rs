@@ -17,7 +17,7 @@ const FRAME_HEAD: usize = 8;
 /// Longest payload: a spec has at most 512 KiB, base64 makes it a third longer.
 const MAX_PAYLOAD: usize = 2 * 1024 * 1024;
 /// Below this size a rewrite saves nothing worth its flush.
-const REWRITE_FROM: u64 = 4 * 1024 * 1024;
+const REWRITE_FROM: u64 = 1024 * 1024;
 /// The file is rewritten when it is this many times what its live entries need.
 const REWRITE_RATIO: u64 = 4;
 

@@ -1,6 +1,6 @@
 //! From a container's command to the steps the fake runs.
 //!
-//! Owns the small language: `exit`, `echo [-n]`, `printf TEXT`, `sleep`, `true`, `false`, `:`, `seq`, `kill -SIG $$`, `trap`, `exec`,
+//! Owns the small language: `exit`, `echo [-n]`, `printf TEXT`, `sleep`, `true`, `false`, `:`, `wait`, `seq`, `kill -SIG $$`, `trap`, `exec`,
 //! `for V in ...; do ...; done`, `while true; do ...; done`, chains with `;` `&&` `||`, `>&2`, variables; and four of its own:
 //! `fake:bytes N SEED` (pseudo-random output), `fake:fill N TEXT` (TEXT repeated to N bytes), `fake:oom`, `fake:crash`.
 //! Everything else prints `fake: would run: ...` and ends with 0. Pure.
@@ -222,7 +222,8 @@ fn simple(
     let print = |text: Vec<u8>| Action::Print(stream, text);
     let action = match name.as_str() {
         "exec" => return simple(guard, arguments, stream, variables, steps),
-        "true" | ":" => Action::Status(0),
+        // Nothing runs in the background here, so there is nothing to wait for.
+        "true" | ":" | "wait" => Action::Status(0),
         "false" => Action::Status(1),
         "exit" if arguments.is_empty() => Action::Exit(0),
         "exit" => Action::Exit(u8::try_from(number(0)? & 0xff).expect("masked")),
