@@ -4,6 +4,7 @@
 //! the store codec and the client convert at the border through [`convert`].
 
 pub mod convert;
+pub mod wkt;
 
 pub use generated::store::v1 as store_v1;
 pub use generated::v1;

@@ -18,3 +18,9 @@ pub(super) fn file(root: &Path, attempt: AttemptId) -> PathBuf {
     let name = format!("{index}.{}.log", attempt.number);
     job_folder(root, attempt.job()).join((index / SHARD).to_string()).join(name)
 }
+
+/// The attempt whose file this is, by its name; `None` for a file that is not ours.
+pub(super) fn attempt_of(job: JobId, file: &Path) -> Option<AttemptId> {
+    let (index, number) = file.file_name()?.to_str()?.strip_suffix(".log")?.split_once('.')?;
+    AttemptId::from_parts(job.get(), index.parse().ok()?, number.parse().ok()?)
+}

@@ -129,6 +129,22 @@ impl LogStore {
         .await
     }
 
+    /// The attempts of `job` that have output here, in order.
+    pub(crate) async fn attempts_of(&self, job: JobId) -> Result<Vec<AttemptId>, Error> {
+        let folder = layout::job_folder(&self.shared.root, job);
+        run(move || {
+            let mut found = Vec::new();
+            for shard in entries(&folder)? {
+                for file in entries(&shard)? {
+                    found.extend(layout::attempt_of(job, &file));
+                }
+            }
+            found.sort_unstable();
+            Ok(found)
+        })
+        .await
+    }
+
     /// Bytes of all kept output.
     pub fn usage(&self) -> u64 {
         self.shared.usage.load(Ordering::Relaxed)
@@ -208,4 +224,13 @@ fn changed(folder: &Path) -> Option<i64> {
     };
     let shards = fs::read_dir(folder).ok()?.filter_map(Result::ok).filter_map(|entry| at(&entry.path()));
     shards.chain(at(folder)).max()
+}
+
+/// What lies in a folder; nothing if it does not exist.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(Error::io("list", folder))?,
+    };
+    listed.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io("list", folder))).collect()
 }

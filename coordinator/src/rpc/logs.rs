@@ -3,16 +3,18 @@
 //! Owns conversion and statuses; which output follows which is `logs::Tail`'s.
 
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use dockmgr_core::ids::{AttemptNumber, JobId, TaskIndex};
+use dockmgr_core::ids::{AttemptId, AttemptNumber, JobId, TaskIndex};
 use dockmgr_core::log::{Entry, Offsets, ResumeToken, Stream as LogStream};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, log_service_server::LogService, tail_logs_response::Event};
 use dockmgr_support::error_chain::Chain;
 use futures_util::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
+use super::log_source::{Kept, Source};
 use super::{references, status, view};
 use crate::controller::{self, Handle};
 use crate::logs::{self, LogStore, Step, Tail, TailError, Wanted};
@@ -45,10 +47,10 @@ impl LogService for Logs {
         request: Request<v1::TailLogsRequest>,
     ) -> Result<Response<Self::TailLogsStream>, Status> {
         let request = request.into_inner();
-        let job = references::job(&self.handle, &request.job).await?;
+        let (job, source) = self.source(&request.job).await?;
         let token = token(job, &request.resume_token)?;
         let wanted = wanted(job, &request)?;
-        let tail = Tail::new(self.handle.clone(), self.store.clone(), wanted, token);
+        let tail = Tail::new(source, self.store.clone(), wanted, token);
         let tail = tail.map_err(|error| status::no_answer(&error))?;
         let handle = self.handle.clone();
         let steps = futures_util::stream::try_unfold((tail, handle), move |(mut tail, handle)| async move {
@@ -74,6 +76,7 @@ impl LogService for Logs {
             0 => RANGE,
             asked => asked.min(RANGE),
         };
+        self.check_known(attempt).await?;
         let log = self.store.log(attempt).await.map_err(|error| unreadable(&error))?;
         let kept = log.progress();
         let data = self.range(attempt, stream, request.offset, most as usize).await;
@@ -87,9 +90,39 @@ impl LogService for Logs {
 }
 
 impl Logs {
+    /// The job a client means. One that the cluster has forgotten is found by its number while its output is kept.
+    async fn source(&self, text: &str) -> Result<(JobId, Source), Status> {
+        let unknown = match references::job(&self.handle, text).await {
+            Ok(job) => return Ok((job, Source::Cluster(self.handle.clone()))),
+            Err(unknown) if unknown.code() == Code::NotFound => unknown,
+            Err(error) => return Err(error),
+        };
+        let Ok(job) = text.parse::<JobId>() else { return Err(unknown) };
+        let kept = Kept::find(&self.store, job).await.map_err(|error| unreadable(&error))?;
+        kept.map(|kept| (job, Source::Kept(Arc::new(kept)))).ok_or(unknown)
+    }
+
+    /// Refuses an attempt that neither the cluster nor the disk knows.
+    async fn check_known(&self, attempt: AttemptId) -> Result<(), Status> {
+        let known = self.handle.read(move |cluster, _| {
+            let job = cluster.job(attempt.job())?;
+            let task = job.task(job.indices.position_of(attempt.task.index)?)?;
+            (attempt.number.0 <= task.last_attempt).then_some(())
+        });
+        if known.await.map_err(|error| status::no_answer(&error))?.is_some() {
+            return Ok(());
+        }
+        let kept = self.store.attempts_of(attempt.job()).await.map_err(|error| unreadable(&error))?;
+        if kept.contains(&attempt) {
+            return Ok(());
+        }
+        let text = format!("no attempt {attempt}");
+        Err(status::not_found("ATTEMPT_NOT_FOUND", "attempt", &attempt.to_string(), &text))
+    }
+
     async fn range(
         &self,
-        attempt: dockmgr_core::ids::AttemptId,
+        attempt: AttemptId,
         stream: LogStream,
         offset: u64,
         most: usize,
@@ -158,7 +191,8 @@ async fn event(handle: &Handle, job: JobId, step: Step) -> Result<Event, Status>
             let found =
                 handle.read(move |cluster, _| cluster.job(job).map(|job| view::job(cluster, job))).await;
             let found = found.map_err(|error| status::no_answer(&error))?;
-            Event::JobEnd(v1::LogJobEnd { job: Some(found.ok_or_else(|| gone(job))?) })
+            // A forgotten job has no record any more; its output still has an end.
+            Event::JobEnd(v1::LogJobEnd { job: found })
         }
     })
 }

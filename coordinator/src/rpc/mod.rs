@@ -6,6 +6,7 @@ mod auth;
 mod events;
 mod jobs;
 mod log_directory;
+mod log_source;
 mod log_upload;
 mod logs;
 mod nodes;

@@ -5,7 +5,7 @@ use dockmgr_core::outcome::TaskState;
 use dockmgr_core::time::{Now, WallTime};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1;
-use pbjson_types::Timestamp;
+use dockmgr_proto::wkt::Timestamp;
 
 /// A job with its one task, or without tasks if it is an array.
 pub(crate) fn job(cluster: &Cluster, job: &Job) -> v1::Job {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use dockmgr_core::spec::draft::RawDuration;
 use dockmgr_core::time::WallTime;
-use pbjson_types as wkt;
 
 use super::{Error, Problem, required};
+use crate::wkt;
 
 /// First second of a protobuf timestamp: 0001-01-01T00:00:00Z.
 const FIRST_SECOND: i64 = -62_135_596_800;
