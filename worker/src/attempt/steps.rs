@@ -94,7 +94,7 @@ impl Driver {
                 self.succeeded();
             }
             Err(images::Error::Failed(ending)) => self.seen.failure = Some(ending),
-            Err(images::Error::Daemon(error)) => self.failed(&error).await,
+            Err(images::Error::Daemon(error)) => self.refused(error, EndReason::ImageFailed).await,
         }
     }
 

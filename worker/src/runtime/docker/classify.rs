@@ -56,6 +56,10 @@ pub(super) fn status(call: Call, socket: &str, status: u16, message: &str) -> Er
         (404, Call::Create) if lower.contains("no such image") => {
             Error::Image { image: String::new(), failure: ImageFailure::NotFound, message: text }
         }
+        // A reference this daemon cannot read: some take an IPv6 registry, some do not. No repetition changes that.
+        (400, Call::InspectImage | Call::Pull) => {
+            Error::Image { image: String::new(), failure: ImageFailure::NotFound, message: text }
+        }
         (400 | 404, Call::Create) => Error::InvalidSpec(text),
         (404, _) => Error::NotFound { what: text },
         (409, _) => Error::Conflict { what: String::new(), message: text },
