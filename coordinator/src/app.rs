@@ -22,10 +22,10 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
 use crate::logs::{self, LogStore};
+use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
 use crate::store::{self, Store};
-use crate::retention;
 
 /// How long open calls may take to end after the coordinator was asked to: streams hear at once, unary calls take moments.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -104,7 +104,13 @@ async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Ta
     let (doomed_logs, doomed) = mpsc::channel(retention::DOOMED_BOUND);
     tasks.spawn(
         "log-retention",
-        retention::run(log_store.clone(), handle.clone(), config.keep_finished, doomed, tasks.token().clone()),
+        retention::run(
+            log_store.clone(),
+            handle.clone(),
+            config.keep_finished,
+            doomed,
+            tasks.token().clone(),
+        ),
     );
     let defaults = Defaults { image: config.default_image.clone() };
     let services = Services {

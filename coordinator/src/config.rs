@@ -190,7 +190,9 @@ impl Config {
         let store = match (kind, args.etcd.or(file.etcd)) {
             (StoreKind::Redb, None) => store::Config::Redb(RedbConfig { folder: data.clone() }),
             (StoreKind::Redb, Some(_)) => return Err(setting("--etcd", "needs --store etcd")),
-            (StoreKind::Etcd, None) => return Err(setting("--store", "etcd needs --etcd with its endpoints")),
+            (StoreKind::Etcd, None) => {
+                return Err(setting("--store", "etcd needs --etcd with its endpoints"));
+            }
             (StoreKind::Etcd, Some(endpoints)) => {
                 let mut etcd = EtcdConfig::new(endpoints);
                 if let Some(prefix) = args.etcd_prefix.or(file.etcd_prefix) {
@@ -224,7 +226,8 @@ fn setting(setting: &'static str, problem: impl ToString) -> Error {
 }
 
 fn listen(text: &str) -> Result<SocketAddr, Error> {
-    let text = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    let text =
+        text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     text.parse().map_err(|_| {
         let shown: String = text.chars().take(120).flat_map(char::escape_default).collect();
         setting("--listen", format!("'{shown}' is not IP:PORT, for example {DEFAULT_LISTEN} or [::1]:7443"))
@@ -243,11 +246,17 @@ fn check_exposure(listen: SocketAddr, tls: bool, token: bool, insecure: bool) ->
     };
     Err(setting(
         "--listen",
-        format!("{listen} can be reached from other machines: give {missing}, or --insecure-bind if you mean it"),
+        format!(
+            "{listen} can be reached from other machines: give {missing}, or --insecure-bind if you mean it"
+        ),
     ))
 }
 
-fn tls(cert: Option<PathBuf>, key: Option<PathBuf>, client_ca: Option<PathBuf>) -> Result<Option<Tls>, Error> {
+fn tls(
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
+) -> Result<Option<Tls>, Error> {
     let (cert, key) = match (cert, key) {
         (Some(cert), Some(key)) => (cert, key),
         (None, None) if client_ca.is_some() => {
@@ -258,7 +267,10 @@ fn tls(cert: Option<PathBuf>, key: Option<PathBuf>, client_ca: Option<PathBuf>) 
         (None, Some(_)) => return Err(setting("--tls-key", "needs --tls-cert")),
     };
     if secret::is_world_readable(&key) == Some(true) {
-        return Err(setting("--tls-key", format!("'{}' can be read by all users: chmod 600 it", key.display())));
+        return Err(setting(
+            "--tls-key",
+            format!("'{}' can be read by all users: chmod 600 it", key.display()),
+        ));
     }
     Ok(Some(Tls {
         cert: read("certificate", cert)?,
@@ -276,7 +288,10 @@ fn etcd_tls(
         (Some(cert), Some(key)) => Some((cert, key)),
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
-            return Err(setting("--etcd-cert", "a certificate and its key belong together: give both or none"));
+            return Err(setting(
+                "--etcd-cert",
+                "a certificate and its key belong together: give both or none",
+            ));
         }
     };
     match (ca, identity) {

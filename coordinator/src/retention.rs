@@ -45,7 +45,8 @@ async fn sweep(logs: &LogStore, handle: &Handle, keep: Duration) {
             return;
         }
     };
-    let gone = handle.read(move |cluster, _| old.into_iter().filter(|id| cluster.job(*id).is_none()).collect::<Vec<_>>());
+    let gone = handle
+        .read(move |cluster, _| old.into_iter().filter(|id| cluster.job(*id).is_none()).collect::<Vec<_>>());
     // Without a leader nobody knows which jobs are gone: the next sweep will.
     for job in gone.await.unwrap_or_default() {
         delete(logs, job).await;

@@ -99,8 +99,11 @@ pub(crate) struct Health(HealthReporter);
 impl Health {
     /// Sets the answer of all services.
     pub(crate) async fn set(&self, serves: bool) {
-        let status =
-            if serves { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing };
+        let status = if serves {
+            tonic_health::ServingStatus::Serving
+        } else {
+            tonic_health::ServingStatus::NotServing
+        };
         for service in SERVICES {
             self.0.set_service_status(service, status).await;
         }

@@ -208,21 +208,41 @@ mod tests {
 
     fn matches(text: &str) -> bool {
         let mut labels = BTreeMap::new();
-        labels.insert(LabelKey::parse("team").expect("valid"), LabelValue::parse("x y".split(' ').next().unwrap_or("")).expect("valid"));
-        let subject =
-            Subject { id: 7, name: "nightly", state: JobState::Failed, labels: &labels, created: WallTime(1000) };
+        labels.insert(
+            LabelKey::parse("team").expect("valid"),
+            LabelValue::parse("x y".split(' ').next().unwrap_or("")).expect("valid"),
+        );
+        let subject = Subject {
+            id: 7,
+            name: "nightly",
+            state: JobState::Failed,
+            labels: &labels,
+            created: WallTime(1000),
+        };
         parse(text).expect(text).matches(subject)
     }
 
     #[test]
     fn conditions_are_joined_by_and() {
         for holds in [
-            "", "  ", "state = FAILED", "state=failed", "state != ACTIVE", "name = \"nightly\"", "labels.team = x", "id > 6",
-            "id >= 7 AND id <= 7", "create_time < \"@1001\"", "labels.other != z", "state = STATE_FAILED AND name=nightly",
+            "",
+            "  ",
+            "state = FAILED",
+            "state=failed",
+            "state != ACTIVE",
+            "name = \"nightly\"",
+            "labels.team = x",
+            "id > 6",
+            "id >= 7 AND id <= 7",
+            "create_time < \"@1001\"",
+            "labels.other != z",
+            "state = STATE_FAILED AND name=nightly",
         ] {
             assert!(matches(holds), "{holds:?} must match");
         }
-        for fails in ["state = ACTIVE", "id > 7", "labels.team != x", "name = x AND id = 7", "create_time > @1000"] {
+        for fails in
+            ["state = ACTIVE", "id > 7", "labels.team != x", "name = x AND id = 7", "create_time > @1000"]
+        {
             assert!(!matches(fails), "{fails:?} must not match");
         }
     }
@@ -230,8 +250,22 @@ mod tests {
     #[test]
     fn what_is_no_filter_is_refused_with_its_place() {
         for bad in [
-            "state", "state =", "= x", "state = x", "id = x", "id = -1", "foo = 1", "labels. = x", "state < ACTIVE",
-            "id = 1 AND", "id = 1 OR id = 2", "id = 1 id = 2", "name = \"open", "AND", "create_time > yesterday", "id ! 3",
+            "state",
+            "state =",
+            "= x",
+            "state = x",
+            "id = x",
+            "id = -1",
+            "foo = 1",
+            "labels. = x",
+            "state < ACTIVE",
+            "id = 1 AND",
+            "id = 1 OR id = 2",
+            "id = 1 id = 2",
+            "name = \"open",
+            "AND",
+            "create_time > yesterday",
+            "id ! 3",
         ] {
             assert!(parse(bad).is_err(), "{bad:?} must be refused");
         }

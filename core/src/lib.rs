@@ -7,9 +7,9 @@
 
 pub mod agent;
 pub mod cluster;
+pub mod filter;
 pub mod ids;
 pub mod log;
-pub mod filter;
 pub mod outcome;
 pub mod scheduler;
 pub mod spec;

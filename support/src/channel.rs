@@ -73,7 +73,10 @@ impl Address {
     /// # Errors
     /// [`Error::Address`] saying what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let refuse = |problem| Error::Address { text: text.chars().take(120).flat_map(char::escape_default).collect(), problem };
+        let refuse = |problem| Error::Address {
+            text: text.chars().take(120).flat_map(char::escape_default).collect(),
+            problem,
+        };
         let uri: Uri = text.parse().map_err(|_| refuse("it is not a URL such as http://127.0.0.1:7443"))?;
         match uri.scheme_str() {
             Some("http" | "https") => {}
@@ -87,7 +90,9 @@ impl Address {
         if authority.host().is_empty() {
             return Err(refuse("it has no host"));
         }
-        if authority.port_u16() == Some(0) || (authority.port_u16().is_none() && authority.as_str() != authority.host()) {
+        if authority.port_u16() == Some(0)
+            || (authority.port_u16().is_none() && authority.as_str() != authority.host())
+        {
             return Err(refuse("its port is not usable"));
         }
         if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
@@ -142,7 +147,8 @@ pub fn endpoint(address: &Address, credentials: &Credentials) -> Result<Endpoint
     }
     match (&credentials.cert, &credentials.key) {
         (Some(cert), Some(key)) => {
-            tls = tls.identity(Identity::from_pem(read("client certificate", cert)?, read("client key", key)?));
+            tls =
+                tls.identity(Identity::from_pem(read("client certificate", cert)?, read("client key", key)?));
         }
         (None, None) => {}
         (Some(_), None) | (None, Some(_)) => return Err(Error::HalfIdentity),
@@ -189,8 +195,18 @@ mod tests {
             assert!(Address::parse(good).is_ok(), "{good}");
         }
         for bad in [
-            "", "127.0.0.1:7443", "ftp://x:1", "unix:/run/x", "http://", "http://[::1", "http://u:p@h:1", "http://h:1/x",
-            "http://h:1?x=1", "http://h:0", "http://h:99999", "http://h h:1",
+            "",
+            "127.0.0.1:7443",
+            "ftp://x:1",
+            "unix:/run/x",
+            "http://",
+            "http://[::1",
+            "http://u:p@h:1",
+            "http://h:1/x",
+            "http://h:1?x=1",
+            "http://h:0",
+            "http://h:99999",
+            "http://h h:1",
         ] {
             assert!(Address::parse(bad).is_err(), "{bad:?} must be refused");
         }

@@ -80,8 +80,10 @@ impl ApiToken {
     pub fn matches(&self, given: &str) -> bool {
         let (ours, theirs) = (self.0.as_bytes(), given.as_bytes());
         let same_length = ours.len() == theirs.len();
-        let differing =
-            ours.iter().enumerate().fold(0u8, |sum, (at, b)| sum | (b ^ theirs.get(at).copied().unwrap_or(0)));
+        let differing = ours
+            .iter()
+            .enumerate()
+            .fold(0u8, |sum, (at, b)| sum | (b ^ theirs.get(at).copied().unwrap_or(0)));
         same_length && differing == 0
     }
 

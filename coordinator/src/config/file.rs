@@ -53,8 +53,9 @@ impl TimingText {
     pub(super) fn checked(self) -> Result<Timing, Error> {
         let read = |name, text: Option<String>, default: Duration| match text {
             None => Ok(default),
-            Some(text) => duration(&text)
-                .ok_or_else(|| setting(name, format!("'{}' is not a time such as 2s, 5m or 7d", text.escape_default()))),
+            Some(text) => duration(&text).ok_or_else(|| {
+                setting(name, format!("'{}' is not a time such as 2s, 5m or 7d", text.escape_default()))
+            }),
         };
         let timing = Timing {
             heartbeat: read("timing.heartbeat", self.heartbeat, Duration::from_secs(2))?,
@@ -92,7 +93,10 @@ pub(super) fn read(path: &Path) -> Result<File, Error> {
     let failed = |source| Error::Read { what: "settings file", path: path.to_owned(), source };
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() || metadata.len() > MAX_BYTES {
-        return Err(setting("--config", format!("'{}' is not a plain file of at most 1 MiB", path.display())));
+        return Err(setting(
+            "--config",
+            format!("'{}' is not a plain file of at most 1 MiB", path.display()),
+        ));
     }
     let text = std::fs::read_to_string(path).map_err(failed)?;
     toml::from_str(&text).map_err(|source| Error::File { path: path.to_owned(), source: Box::new(source) })

@@ -57,9 +57,10 @@ pub(super) fn write(cluster: &Cluster, record: &Record) -> Write {
     let (key, value) = match record {
         Record::Cluster => (numbers_key(), Some(numbers(cluster))),
         Record::Job(id) => (job_key(*id), cluster.job(*id).map(|job| job::encode(job).encode_to_vec())),
-        Record::Chunk(id, number) => {
-            (chunk_key(*id, *number), cluster.job(*id).map(|job| task::encode_chunk(job, *number).encode_to_vec()))
-        }
+        Record::Chunk(id, number) => (
+            chunk_key(*id, *number),
+            cluster.job(*id).map(|job| task::encode_chunk(job, *number).encode_to_vec()),
+        ),
         Record::Node(id) => {
             (key(format!("nodes/{id}")), cluster.node(*id).map(|node| node::encode(node).encode_to_vec()))
         }
@@ -81,9 +82,10 @@ pub(super) fn decode_request(suffix: &str, bytes: &[u8]) -> Result<(String, Stor
     let malformed = || convert::Error::missing("key");
     let text = unhex(suffix).and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(malformed)?;
     let wire = store_v1::RequestRecord::decode(bytes)?;
-    let fingerprint =
-        <[u8; 32]>::try_from(wire.fingerprint.as_ref()).map_err(|_| convert::Error::missing("fingerprint"))?;
-    let jobs = wire.job_ids.into_iter().map(|id| JobId::new(id).ok_or_else(|| convert::Error::missing("job_ids")));
+    let fingerprint = <[u8; 32]>::try_from(wire.fingerprint.as_ref())
+        .map_err(|_| convert::Error::missing("fingerprint"))?;
+    let jobs =
+        wire.job_ids.into_iter().map(|id| JobId::new(id).ok_or_else(|| convert::Error::missing("job_ids")));
     let jobs = jobs.collect::<Result<_, _>>()?;
     Ok((text, StoredRequest { jobs, fingerprint, created: WallTime(wire.create_time_millis) }))
 }
@@ -130,7 +132,9 @@ fn key(text: String) -> Key {
 
 fn unhex(text: &str) -> Option<Vec<u8>> {
     let pairs = text.as_bytes().chunks(2);
-    pairs.map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())).collect()
+    pairs
+        .map(|pair| std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok()))
+        .collect()
 }
 
 /// Times are stored as milliseconds; 0 stands for none.

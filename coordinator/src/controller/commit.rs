@@ -44,12 +44,16 @@ mod tests {
 
     #[test]
     fn writes_are_cut_in_order_by_count_and_by_size() {
-        let write = |n: usize, size: usize| Write::put(Key::new(format!("k/{n:04}")).expect("valid"), vec![0; size]);
+        let write =
+            |n: usize, size: usize| Write::put(Key::new(format!("k/{n:04}")).expect("valid"), vec![0; size]);
         let writes: Vec<Write> = (0..10).map(|n| write(n, if n == 4 { 10_000 } else { 10 })).collect();
         let limits = Limits { max_ops: 3, max_bytes: 5_000 };
         let parts = split(writes.clone(), limits);
         assert!(parts.iter().all(|part| part.len() <= 3 && !part.is_empty()));
-        assert!(parts.iter().any(|part| part.len() == 1 && part[0].size() > 10_000), "the large one stands alone");
+        assert!(
+            parts.iter().any(|part| part.len() == 1 && part[0].size() > 10_000),
+            "the large one stands alone"
+        );
         assert_eq!(parts.concat(), writes);
     }
 }

@@ -248,7 +248,8 @@ impl Controller<'_> {
             self.release(group.outbox);
             return None;
         }
-        let writes = codec::in_order(&group.dirty).map(|record| codec::write(&self.cluster, record)).collect();
+        let writes =
+            codec::in_order(&group.dirty).map(|record| codec::write(&self.cluster, record)).collect();
         let commit = Box::pin(commit::commit(self.terms.store.clone(), self.epoch, writes));
         Some(InFlight { commit, outbox: group.outbox })
     }

@@ -22,7 +22,9 @@ impl Interceptor for Gate {
         let Some(token) = &self.0 else { return Ok(request) };
         let mut headers = request.metadata().get_all("authorization").iter();
         let (Some(header), None) = (headers.next(), headers.next()) else {
-            return Err(status::unauthenticated("this coordinator asks for an API token: send one authorization header"));
+            return Err(status::unauthenticated(
+                "this coordinator asks for an API token: send one authorization header",
+            ));
         };
         let given = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
         match given {

@@ -48,7 +48,8 @@ impl EventService for Events {
         let feed = self.handle.feed().map_err(|error| status::no_answer(&error))?;
         feed.events_after(request.after_sequence, 1).map_err(|error| status::out_of_range(&error))?;
         let newest = feed.newest_event();
-        let cursor = Cursor { feed, newest, after: request.after_sequence, follow: request.follow, job, node };
+        let cursor =
+            Cursor { feed, newest, after: request.after_sequence, follow: request.follow, job, node };
         let stream = futures_util::stream::try_unfold((cursor, Vec::new()), next);
         Ok(Response::new(Box::pin(stream)))
     }
@@ -76,7 +77,8 @@ async fn next((mut cursor, mut batch): (Cursor, Vec<LoggedNote>)) -> Result<Step
             }
         }
         cursor.newest.mark_unchanged();
-        batch = cursor.feed.events_after(cursor.after, BATCH).map_err(|error| status::out_of_range(&error))?;
+        batch =
+            cursor.feed.events_after(cursor.after, BATCH).map_err(|error| status::out_of_range(&error))?;
         batch.reverse();
         if !batch.is_empty() {
             continue;
@@ -93,8 +95,9 @@ async fn next((mut cursor, mut batch): (Cursor, Vec<LoggedNote>)) -> Result<Step
 impl Cursor {
     fn wants(&self, line: &LoggedNote) -> bool {
         let note = &line.note;
-        self.job.is_none_or(|job| note.job == Some(job) || note.attempt.is_some_and(|attempt| attempt.job() == job))
-            && self.node.is_none_or(|node| note.node == Some(node))
+        self.job.is_none_or(|job| {
+            note.job == Some(job) || note.attempt.is_some_and(|attempt| attempt.job() == job)
+        }) && self.node.is_none_or(|node| note.node == Some(node))
     }
 }
 

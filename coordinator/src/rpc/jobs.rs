@@ -44,7 +44,8 @@ impl Jobs {
     }
 
     async fn view(&self, id: JobId) -> Result<v1::Job, Status> {
-        let found = self.handle.read(move |cluster, _| cluster.job(id).map(|job| view::job(cluster, job))).await;
+        let found =
+            self.handle.read(move |cluster, _| cluster.job(id).map(|job| view::job(cluster, job))).await;
         found.map_err(|error| status::no_answer(&error))?.ok_or_else(|| gone(id))
     }
 
@@ -73,7 +74,10 @@ impl JobService for Jobs {
         submit::batch(self, request.into_inner()).await.map(Response::new)
     }
 
-    async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
+    async fn get_job(
+        &self,
+        request: Request<v1::GetJobRequest>,
+    ) -> Result<Response<v1::GetJobResponse>, Status> {
         let request = request.into_inner();
         let id = references::job(&self.handle, &request.job).await?;
         let found = self.handle.read(move |cluster, _| {
@@ -103,20 +107,31 @@ impl JobService for Jobs {
         list::tasks(&self.handle, request.into_inner()).await.map(Response::new)
     }
 
-    async fn stop_job(&self, request: Request<v1::StopJobRequest>) -> Result<Response<v1::StopJobResponse>, Status> {
+    async fn stop_job(
+        &self,
+        request: Request<v1::StopJobRequest>,
+    ) -> Result<Response<v1::StopJobResponse>, Status> {
         let request = request.into_inner();
         let job = references::job(&self.handle, &request.job).await?;
         let grace = convert::time::optional_grace_from_wire("grace_period", request.grace_period)
             .map_err(|error| status::invalid(&[error.into()]))?;
-        let wish =
-            Wish::Stop { job, task: request.task_index.map(TaskIndex), signal: signal(&request.signal)?, grace };
+        let wish = Wish::Stop {
+            job,
+            task: request.task_index.map(TaskIndex),
+            signal: signal(&request.signal)?,
+            grace,
+        };
         Ok(Response::new(v1::StopJobResponse { job: Some(self.act(job, wish).await?) }))
     }
 
-    async fn kill_job(&self, request: Request<v1::KillJobRequest>) -> Result<Response<v1::KillJobResponse>, Status> {
+    async fn kill_job(
+        &self,
+        request: Request<v1::KillJobRequest>,
+    ) -> Result<Response<v1::KillJobResponse>, Status> {
         let request = request.into_inner();
         let job = references::job(&self.handle, &request.job).await?;
-        let wish = Wish::Kill { job, task: request.task_index.map(TaskIndex), signal: signal(&request.signal)? };
+        let wish =
+            Wish::Kill { job, task: request.task_index.map(TaskIndex), signal: signal(&request.signal)? };
         Ok(Response::new(v1::KillJobResponse { job: Some(self.act(job, wish).await?) }))
     }
 
@@ -136,7 +151,10 @@ impl JobService for Jobs {
         Ok(Response::new(v1::RetryJobResponse { job: Some(self.view(made).await?) }))
     }
 
-    async fn wait_job(&self, request: Request<v1::WaitJobRequest>) -> Result<Response<v1::WaitJobResponse>, Status> {
+    async fn wait_job(
+        &self,
+        request: Request<v1::WaitJobRequest>,
+    ) -> Result<Response<v1::WaitJobResponse>, Status> {
         let request = request.into_inner();
         let limit = convert::time::optional_duration_from_wire("timeout", request.timeout)
             .map_err(|error| status::invalid(&[error.into()]))?

@@ -52,7 +52,9 @@ impl AttemptDirectory for Source {
     ) -> Result<Option<Vec<BegunTask>>, Self::Error> {
         match self {
             Self::Cluster(handle) => handle.begun(job, from, limit).await,
-            Self::Kept(kept) => Ok(Some(kept.tasks.range(from..).take(limit).map(|(_, task)| task.clone()).collect())),
+            Self::Kept(kept) => {
+                Ok(Some(kept.tasks.range(from..).take(limit).map(|(_, task)| task.clone()).collect()))
+            }
         }
     }
 

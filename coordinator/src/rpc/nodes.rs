@@ -24,10 +24,11 @@ impl Nodes {
     }
 
     async fn view(&self, id: NodeId) -> Result<v1::Node, Status> {
-        let found = self.handle.read(move |cluster, now| cluster.node(id).map(|node| view::node(node, now))).await;
-        found
-            .map_err(|error| status::no_answer(&error))?
-            .ok_or_else(|| status::not_found("NODE_NOT_FOUND", "node", &id.to_string(), &format!("no node {id}")))
+        let found =
+            self.handle.read(move |cluster, now| cluster.node(id).map(|node| view::node(node, now))).await;
+        found.map_err(|error| status::no_answer(&error))?.ok_or_else(|| {
+            status::not_found("NODE_NOT_FOUND", "node", &id.to_string(), &format!("no node {id}"))
+        })
     }
 
     async fn wish(&self, wish: Wish) -> Result<Reply, Status> {
@@ -59,7 +60,12 @@ impl NodeService for Nodes {
                 let mut nodes: Vec<_> = cluster.nodes().collect();
                 nodes.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
                 let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-                nodes.into_iter().skip(skip).take(size + 1).map(|node| view::node(node, now)).collect::<Vec<_>>()
+                nodes
+                    .into_iter()
+                    .skip(skip)
+                    .take(size + 1)
+                    .map(|node| view::node(node, now))
+                    .collect::<Vec<_>>()
             })
             .await
             .map_err(|error| status::no_answer(&error))?;

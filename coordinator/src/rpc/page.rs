@@ -30,7 +30,8 @@ pub(super) fn after(question: &str, token: &str) -> Result<Option<u64>, Status> 
     if token.is_empty() {
         return Ok(None);
     }
-    let refuse = || status::invalid_field("page_token", "not a token of this list: begin again with an empty one");
+    let refuse =
+        || status::invalid_field("page_token", "not a token of this list: begin again with an empty one");
     let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| refuse())?;
     let (after, bound) = bytes.split_first_chunk::<8>().ok_or_else(refuse)?;
     if *bound != binding(question).to_be_bytes() {
@@ -52,7 +53,9 @@ mod tests {
         let token = token("filter a", 42);
         assert_eq!(after("filter a", &token).expect("ours"), Some(42));
         assert_eq!(after("filter a", "").expect("empty"), None);
-        for (question, forged) in [("filter b", token.as_str()), ("filter a", "x"), ("filter a", "AAAA"), ("filter a", "%%%")] {
+        for (question, forged) in
+            [("filter b", token.as_str()), ("filter a", "x"), ("filter a", "AAAA"), ("filter a", "%%%")]
+        {
             assert!(after(question, forged).is_err(), "{question} {forged}");
         }
     }

@@ -60,7 +60,8 @@ impl SessionDesk {
             return Err(status::invalid_field("message", "the first message must be hello"));
         };
         let session = SessionId(self.next.fetch_add(1, Ordering::Relaxed));
-        let hello = convert::session::hello_from_wire(wire).map_err(|error| status::invalid(&[error.into()]))?;
+        let hello =
+            convert::session::hello_from_wire(wire).map_err(|error| status::invalid(&[error.into()]))?;
         let speaker = Speaker::new(hello.node, hello.incarnation, session);
         let epoch = self.handle.leads_now().map_err(|error| status::no_answer(&error))?;
         let (messages, outgoing) = mpsc::channel(OUTGOING_BOUND);
@@ -123,7 +124,9 @@ impl Ear {
                 let sequence = wire.sequence;
                 (convert::session::heartbeat_from_wire(wire), Some(sequence))
             }
-            Some(Up::Report(wire)) => (convert::session::report_from_wire("report", wire).map(WorkerNews::Report), None),
+            Some(Up::Report(wire)) => {
+                (convert::session::report_from_wire("report", wire).map(WorkerNews::Report), None)
+            }
             Some(Up::Goodbye(goodbye)) => {
                 tracing::info!(worker_id = %self.speaker.node, reason = goodbye.reason, "worker says goodbye");
                 return false;

@@ -29,7 +29,12 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         }
         Refusal::UnknownNode(node) => not_found("NODE_NOT_FOUND", "node", &node.to_string(), &text),
         Refusal::KeyReused { key, job, stored, given } => {
-            let known = [("key", key.clone()), ("job", job.to_string()), ("stored_hash", stored.clone()), ("given_hash", given.clone())];
+            let known = [
+                ("key", key.clone()),
+                ("job", job.to_string()),
+                ("stored_hash", stored.clone()),
+                ("given_hash", given.clone()),
+            ];
             make(Code::AlreadyExists, &text, "KEY_REUSED", known, ErrorDetails::new())
         }
         Refusal::Unschedulable(verdicts) => unschedulable(verdicts),
@@ -104,7 +109,11 @@ pub(crate) fn exhausted(reason: &str, text: &str) -> Status {
 fn unschedulable(verdicts: &[Verdict]) -> Status {
     let mut details = ErrorDetails::new();
     for verdict in verdicts {
-        details.add_precondition_failure_violation("UNSCHEDULABLE", format!("nodes/{}", verdict.name), verdict.reason.clone());
+        details.add_precondition_failure_violation(
+            "UNSCHEDULABLE",
+            format!("nodes/{}", verdict.name),
+            verdict.reason.clone(),
+        );
     }
     let shown: Vec<String> =
         verdicts.iter().take(5).map(|verdict| format!("{}: {}", verdict.name, verdict.reason)).collect();

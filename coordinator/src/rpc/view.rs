@@ -1,6 +1,8 @@
 //! Jobs, tasks, attempts and nodes of the cluster as messages of the API.
 
-use dockmgr_core::cluster::{AttemptEntry, Cluster, Counts, Job, JobOutcome, Node, NodeState, TaskEntry, Verdict};
+use dockmgr_core::cluster::{
+    AttemptEntry, Cluster, Counts, Job, JobOutcome, Node, NodeState, TaskEntry, Verdict,
+};
 use dockmgr_core::outcome::TaskState;
 use dockmgr_core::time::{Now, WallTime};
 use dockmgr_proto::convert;
@@ -14,11 +16,7 @@ pub(crate) fn job(cluster: &Cluster, job: &Job) -> v1::Job {
         None => job.task(0).map(|entry| task(job, &entry)),
     };
     let queue_position = cluster.queue_position(job.id);
-    v1::Job {
-        queue_position,
-        task,
-        ..summary(job)
-    }
+    v1::Job { queue_position, task, ..summary(job) }
 }
 
 /// A job as stored, without what only a live cluster knows.
@@ -35,7 +33,9 @@ fn summary(job: &Job) -> v1::Job {
         start_time: job.started.map(time),
         end_time: job.ended.map(time),
         exit_code: outcome.map(|outcome| i32::from(outcome.exit_code)),
-        end_reason: outcome.map_or(v1::EndReason::Unspecified, |o| convert::outcome::end_reason_to_wire(o.reason)).into(),
+        end_reason: outcome
+            .map_or(v1::EndReason::Unspecified, |o| convert::outcome::end_reason_to_wire(o.reason))
+            .into(),
         message: outcome.map(|outcome: &JobOutcome| outcome.message.clone()).unwrap_or_default(),
         retry_of: job.retry_of.map_or(0, dockmgr_core::ids::JobId::get),
         revision: job.revision,
@@ -61,7 +61,9 @@ pub(crate) fn failed_tasks(job: &Job) -> String {
             Some(_) | None => ranges.push((index.0, index.0)),
         }
     }
-    let text = |(first, last): &(u32, u32)| if first == last { first.to_string() } else { format!("{first}-{last}") };
+    let text = |(first, last): &(u32, u32)| {
+        if first == last { first.to_string() } else { format!("{first}-{last}") }
+    };
     ranges.iter().map(text).collect::<Vec<_>>().join(",")
 }
 
@@ -71,7 +73,10 @@ pub(crate) fn task(job: &Job, task: &TaskEntry) -> v1::Task {
         index: job.indices.index_of(task.position).map_or(task.position, |index| index.0),
         state: convert::outcome::task_state_to_wire(task.state).into(),
         attempts: task.attempts.iter().map(attempt).collect(),
-        end_reason: task.end_reason.map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire).into(),
+        end_reason: task
+            .end_reason
+            .map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire)
+            .into(),
         exit_code: task.exit_code().map(i32::from),
         message: task.message.clone(),
         retry_time: task.retry_at.map(|at| time(at.wall)),
@@ -88,7 +93,9 @@ fn attempt(attempt: &AttemptEntry) -> v1::Attempt {
         place_time: Some(time(attempt.placed)),
         start_time: attempt.started.map(time),
         end_time: end.and_then(|end| end.ended).map(time),
-        end_reason: end.map_or(v1::EndReason::Unspecified, |end| convert::outcome::end_reason_to_wire(end.reason)).into(),
+        end_reason: end
+            .map_or(v1::EndReason::Unspecified, |end| convert::outcome::end_reason_to_wire(end.reason))
+            .into(),
         exit_code: end.and_then(|end| end.exit_code).map(i32::from),
         message: end.map(|end| end.message.clone()).unwrap_or_default(),
         oom_seen: end.is_some_and(|end| end.oom_seen),
@@ -96,7 +103,9 @@ fn attempt(attempt: &AttemptEntry) -> v1::Attempt {
         log_end: end.and_then(|end| end.log_end.as_ref()).map(convert::log::end_to_wire),
         container_id: attempt.container.clone().unwrap_or_default(),
         image_digest: attempt.image_digest.as_deref().unwrap_or_default().to_owned(),
-        run_duration: end.filter(|_| attempt.started.is_some()).map(|end| convert::time::duration_to_wire(end.run)),
+        run_duration: end
+            .filter(|_| attempt.started.is_some())
+            .map(|end| convert::time::duration_to_wire(end.run)),
         pull: attempt.pull.as_deref().map(|pull| v1::PullProgress {
             current_bytes: pull.current,
             total_bytes: pull.total,

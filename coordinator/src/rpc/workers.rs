@@ -3,8 +3,8 @@
 use dockmgr_proto::v1::{self, worker_service_server::WorkerService};
 use tonic::{Request, Response, Status, Streaming};
 
-use super::session::{Commands, SessionDesk};
 use super::log_upload::{Acks, UploadDesk};
+use super::session::{Commands, SessionDesk};
 
 /// Serves the workers.
 #[derive(Debug)]

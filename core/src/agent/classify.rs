@@ -90,7 +90,11 @@ fn stop_message(code: u8, stop: Stop, stopping: &Stopping) -> String {
         return format!("{} did not end it within {:?}; SIGKILL did", stop.signal, stop.grace);
     }
     let by_signal = code == CODE_KILLED || SIGNAL_CODES.contains(&code);
-    if by_signal { String::new() } else { format!("the command ended with code {code} after {}", stop.signal) }
+    if by_signal {
+        String::new()
+    } else {
+        format!("the command ended with code {code} after {}", stop.signal)
+    }
 }
 
 fn note_stop(mut ending: Ending, stop: Stop) -> Ending {
@@ -132,12 +136,44 @@ mod tests {
             ("memory", 137, true, nothing, Doubt::None, Oom, Some(137)),
             ("only a child ran out of memory", 1, true, nothing, Doubt::None, Exited, Some(1)),
             ("stopped", 143, false, sent(StopCause::Stop, true, false), Doubt::None, Stopped, Some(143)),
-            ("stopped with a trap", 0, false, sent(StopCause::Stop, true, false), Doubt::None, Stopped, Some(0)),
-            ("stop reached nobody", 5, false, sent(StopCause::Stop, false, false), Doubt::None, Exited, Some(5)),
-            ("stop needed SIGKILL", 137, false, sent(StopCause::Stop, true, true), Doubt::None, Stopped, Some(137)),
+            (
+                "stopped with a trap",
+                0,
+                false,
+                sent(StopCause::Stop, true, false),
+                Doubt::None,
+                Stopped,
+                Some(0),
+            ),
+            (
+                "stop reached nobody",
+                5,
+                false,
+                sent(StopCause::Stop, false, false),
+                Doubt::None,
+                Exited,
+                Some(5),
+            ),
+            (
+                "stop needed SIGKILL",
+                137,
+                false,
+                sent(StopCause::Stop, true, true),
+                Doubt::None,
+                Stopped,
+                Some(137),
+            ),
             ("killed by us", 137, false, sent(StopCause::Kill, false, true), Doubt::None, Killed, Some(137)),
             ("time-out", 143, false, sent(StopCause::Timeout, true, false), Doubt::None, Timeout, Some(143)),
-            ("memory during a stop", 137, true, sent(StopCause::Stop, true, false), Doubt::None, Oom, Some(137)),
+            (
+                "memory during a stop",
+                137,
+                true,
+                sent(StopCause::Stop, true, false),
+                Doubt::None,
+                Oom,
+                Some(137),
+            ),
             ("booted", 0, false, nothing, Doubt::HostRebooted, InfraUnknown, None),
             ("daemon restart", 137, false, nothing, Doubt::DaemonWasLost, InfraUnknown, None),
             ("no success over a daemon restart", 0, false, nothing, Doubt::DaemonWasLost, InfraUnknown, None),

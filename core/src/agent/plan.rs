@@ -131,9 +131,7 @@ fn plan_started(now: BootTime, stop: Option<Stop>, seen: &Observed) -> Action {
         | Container::Absent
         | Container::Foreign
         | Container::Created
-        | Container::Removing => {
-            Action::End(Ending::infra("its container was removed by someone else"))
-        }
+        | Container::Removing => Action::End(Ending::infra("its container was removed by someone else")),
     }
 }
 
@@ -148,7 +146,11 @@ fn plan_stop(now: BootTime, stop: Stop, seen: &Observed) -> Action {
     if now < due {
         return Action::Wait { until: Some(due) };
     }
-    if seen.stopping.killed.is_some() && !seen.stopping.stuck { Action::ReportStuck } else { Action::Kill(stop) }
+    if seen.stopping.killed.is_some() && !seen.stopping.stuck {
+        Action::ReportStuck
+    } else {
+        Action::Kill(stop)
+    }
 }
 
 fn plan_ended(seen: &Observed) -> Action {

@@ -113,7 +113,8 @@ impl Attempts {
         let defaults = (stop_signal(&entry.start), entry.start.spec.grace);
         drivers.insert(attempt, Handle { inbox, signals, defaults });
         drop(drivers);
-        let mut driver = Driver::new(Arc::clone(&self.context), attempt, entry, adopted, inbox_seen, signals_in);
+        let mut driver =
+            Driver::new(Arc::clone(&self.context), attempt, entry, adopted, inbox_seen, signals_in);
         if adopted {
             driver.look_back();
         }

@@ -28,7 +28,10 @@ pub(super) fn encode(job: &Job) -> store_v1::JobRecord {
         pinned_digest: job.pinned_digest.as_deref().unwrap_or_default().to_owned(),
         index_ranges: job.indices.ranges().flat_map(|(first, last)| [first, last]).collect(),
         revision: job.revision,
-        rest_end_reason: job.rest.map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire).into(),
+        rest_end_reason: job
+            .rest
+            .map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire)
+            .into(),
     }
 }
 

@@ -33,7 +33,10 @@ fn encode(task: &TaskEntry) -> store_v1::TaskRecord {
         stop: task.stop.map(stop_to_wire),
         failures: task.failures,
         infra_failures: task.infra_failures,
-        end_reason: task.end_reason.map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire).into(),
+        end_reason: task
+            .end_reason
+            .map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire)
+            .into(),
         message: task.message.clone(),
         last_attempt: task.last_attempt,
     }

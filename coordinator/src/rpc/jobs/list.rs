@@ -15,7 +15,10 @@ use crate::controller::Handle;
 const MAX_LOOKED_AT: usize = 20_000;
 
 /// A page of jobs.
-pub(super) async fn jobs(handle: &Handle, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Status> {
+pub(super) async fn jobs(
+    handle: &Handle,
+    request: v1::ListJobsRequest,
+) -> Result<v1::ListJobsResponse, Status> {
     let size = page::size(request.page_size)?;
     let ascending = match request.order_by.trim() {
         "" | "id desc" => false,
@@ -26,7 +29,9 @@ pub(super) async fn jobs(handle: &Handle, request: v1::ListJobsRequest) -> Resul
     let question = format!("jobs {ascending} {}", request.filter);
     let after = match page::after(&question, &request.page_token)? {
         None => None,
-        Some(number) => Some(JobId::new(number).ok_or_else(|| status::invalid_field("page_token", "is forged"))?),
+        Some(number) => {
+            Some(JobId::new(number).ok_or_else(|| status::invalid_field("page_token", "is forged"))?)
+        }
     };
     let found = handle.read(move |cluster, _| {
         let (jobs, last) = if ascending {
@@ -63,7 +68,10 @@ fn select<'a>(
 }
 
 /// A page of tasks.
-pub(super) async fn tasks(handle: &Handle, request: v1::ListTasksRequest) -> Result<v1::ListTasksResponse, Status> {
+pub(super) async fn tasks(
+    handle: &Handle,
+    request: v1::ListTasksRequest,
+) -> Result<v1::ListTasksResponse, Status> {
     let size = page::size(request.page_size)?;
     let states = request
         .states

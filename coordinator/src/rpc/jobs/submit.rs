@@ -18,7 +18,10 @@ const MAX_BATCH: usize = 1000;
 const MAX_KEY_BYTES: usize = 128;
 
 /// Stores one job, or only checks it.
-pub(super) async fn create(jobs: &Jobs, request: v1::CreateJobRequest) -> Result<v1::CreateJobResponse, Status> {
+pub(super) async fn create(
+    jobs: &Jobs,
+    request: v1::CreateJobRequest,
+) -> Result<v1::CreateJobResponse, Status> {
     if request.validate_only {
         return forecast(jobs, request).await;
     }
@@ -35,7 +38,10 @@ pub(super) async fn batch(
 ) -> Result<v1::BatchCreateJobsResponse, Status> {
     let count = request.requests.len();
     if count == 0 || count > MAX_BATCH {
-        return Err(status::invalid_field("requests", format!("a batch has 1 to {MAX_BATCH} jobs, this one {count}")));
+        return Err(status::invalid_field(
+            "requests",
+            format!("a batch has 1 to {MAX_BATCH} jobs, this one {count}"),
+        ));
     }
     let validate_only = request.requests[0].validate_only;
     if request.requests.iter().any(|one| one.validate_only != validate_only) {
@@ -75,7 +81,9 @@ pub(super) fn retry_key(request_id: &str, job: JobId) -> Result<Option<Key>, Sta
 async fn store(jobs: &Jobs, submissions: Vec<Submission>) -> Result<Vec<JobId>, Status> {
     match jobs.wish(Wish::Submit(submissions)).await? {
         Reply::Submitted(made) => Ok(made),
-        Reply::Done | Reply::NodeDeleted { .. } => Err(Status::internal("submit was answered with something else")),
+        Reply::Done | Reply::NodeDeleted { .. } => {
+            Err(Status::internal("submit was answered with something else"))
+        }
     }
 }
 
@@ -84,7 +92,8 @@ async fn forecast(jobs: &Jobs, request: v1::CreateJobRequest) -> Result<v1::Crea
     let submission = submission(jobs, request).map_err(|wrong| status::invalid(&wrong))?;
     let spec = submission.spec;
     let job = Some(unstored(&spec));
-    let verdicts = jobs.handle.read(move |cluster, _| cluster.verdicts(&spec).iter().map(view::verdict).collect());
+    let verdicts =
+        jobs.handle.read(move |cluster, _| cluster.verdicts(&spec).iter().map(view::verdict).collect());
     Ok(v1::CreateJobResponse { job, verdicts: verdicts.await.map_err(|error| status::no_answer(&error))? })
 }
 

@@ -155,7 +155,9 @@ impl Watcher {
                         let job = cluster.job(id).filter(|job| filter.matches(list::subject(job)));
                         steps.extend(job.map(|job| changed(revision, view::job(cluster, job))));
                     }
-                    JobNews::Deleted(id) if only.is_none_or(|only| only == id) => steps.push(deleted(revision, id)),
+                    JobNews::Deleted(id) if only.is_none_or(|only| only == id) => {
+                        steps.push(deleted(revision, id))
+                    }
                     JobNews::Changed(_) | JobNews::Deleted(_) => {}
                 }
             }
