@@ -61,7 +61,7 @@ impl Contexts {
             Failure::usage(format!(
                 "the contexts file '{}' is not right: {}",
                 path.display(),
-                input::one_line(&error)
+                input::toml_problem(&text, &error)
             ))
         })
     }

@@ -75,6 +75,14 @@ impl From<client::Error> for Failure {
         let kind = if usage { Kind::Usage } else { Kind::Failed };
         let failure = Self::new(kind, Chain(&error).to_string());
         match error {
+            client::Error::Unreachable { cause, .. } if cause.contains("certificate") => {
+                failure.hint("name the authority that signed the coordinator's certificate with --ca FILE")
+            }
+            client::Error::Unreachable { cause, .. }
+                if cause.contains("broken pipe") || cause.contains("closed") =>
+            {
+                failure.hint("is it a TLS port? then the address begins with https://")
+            }
             client::Error::Unreachable { .. } => failure
                 .hint("start one on this machine with: cluster-cli dev")
                 .hint("or name another with --server URL, DOCKMGR_SERVER or a context"),

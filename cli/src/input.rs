@@ -45,6 +45,19 @@ fn text_of(from: impl Read, most: u64, shown: &str) -> Result<String, Failure> {
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
+/// Where and what, of an error in TOML.
+pub(crate) fn toml_problem(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, one_line(&error.message()))
+}
+
+/// The first line of a parser's error: the others repeat the text.
+pub(crate) fn first_line(error: &impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    crate::terminal::escape_line(first.trim().trim_start_matches("error: "))
+}
+
 /// An error of a parser on one line.
 pub(crate) fn one_line(error: &impl std::fmt::Display) -> String {
     let words: Vec<String> =

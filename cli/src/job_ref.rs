@@ -1,5 +1,7 @@
 //! How a person names a job on the command line: `42`, `42.7`, a name, a full uid, or `last`.
 
+use dockmgr_core::ids::AttemptId;
+
 /// A job and perhaps one of its tasks. The coordinator resolves the text; here only its shape is checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JobRef {
@@ -7,6 +9,8 @@ pub(crate) struct JobRef {
     pub(crate) job: String,
     /// Index of the task, for `42.7`.
     pub(crate) task: Option<u32>,
+    /// Number of the attempt, for `42.7.2`.
+    pub(crate) attempt: Option<u32>,
 }
 
 /// Longest reference: a resource name with a uid is shorter.
@@ -31,10 +35,20 @@ pub(crate) fn parse(text: &str) -> Result<JobRef, String> {
     {
         let index = if digits(task) { task.parse().ok() } else { None };
         checked_number(job).ok_or_else(wrong)?;
-        return Ok(JobRef { job: job.to_owned(), task: Some(index.ok_or_else(wrong)?) });
+        return Ok(JobRef { job: job.to_owned(), task: Some(index.ok_or_else(wrong)?), attempt: None });
     }
     checked_number(text).ok_or_else(wrong)?;
-    Ok(JobRef { job: text.to_owned(), task: None })
+    Ok(JobRef { job: text.to_owned(), task: None, attempt: None })
+}
+
+/// Reads a reference that may also name an attempt, `42.7.2`.
+pub(crate) fn parse_attempt(text: &str) -> Result<JobRef, String> {
+    match text.parse::<AttemptId>() {
+        Ok(id) => {
+            Ok(JobRef { job: id.job().to_string(), task: Some(id.task.index.0), attempt: Some(id.number.0) })
+        }
+        Err(_) => parse(text),
+    }
 }
 
 /// Refuses 0 and numbers that no job can have; other texts pass.

@@ -19,23 +19,43 @@ pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7443";
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Reaching the cluster")]
 pub(crate) struct Reach {
-    /// Coordinator to speak to, several separated by commas [env: `DOCKMGR_SERVER`] [default: <http://127.0.0.1:7443>]
-    #[arg(long, global = true, value_name = "URL")]
+    /// Coordinator to speak to, several separated by commas.
+    #[arg(
+        long,
+        global = true,
+        help = "Coordinator to speak to, several separated by commas [env: DOCKMGR_SERVER] [default: http://127.0.0.1:7443]",
+        value_name = "URL"
+    )]
     pub(crate) server: Option<String>,
-    /// Context to use [env: `DOCKMGR_CONTEXT`]
-    #[arg(long, global = true, value_name = "NAME")]
+    /// Context to use.
+    #[arg(long, global = true, help = "Context to use [env: DOCKMGR_CONTEXT]", value_name = "NAME")]
     pub(crate) context: Option<String>,
-    /// Authority that signed the coordinator's certificate [env: `DOCKMGR_CA`]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Authority that signed the coordinator's certificate.
+    #[arg(
+        long,
+        global = true,
+        help = "Authority that signed the coordinator's certificate [env: DOCKMGR_CA]",
+        value_name = "FILE"
+    )]
     pub(crate) ca: Option<PathBuf>,
-    /// Client certificate [env: `DOCKMGR_CERT`]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Client certificate.
+    #[arg(long, global = true, help = "Client certificate [env: DOCKMGR_CERT]", value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
-    /// Key of the client certificate; also --key, except in run and submit [env: `DOCKMGR_KEY`]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// Key of the client certificate; also --key, except in run and submit.
+    #[arg(
+        long,
+        global = true,
+        help = "Key of the client certificate; also --key, except in run and submit [env: DOCKMGR_KEY]",
+        value_name = "FILE"
+    )]
     pub(crate) tls_key: Option<PathBuf>,
-    /// File with the API token; others must not be able to read it [env: `DOCKMGR_TOKEN_FILE`]
-    #[arg(long, global = true, value_name = "FILE")]
+    /// File with the API token; others must not be able to read it.
+    #[arg(
+        long,
+        global = true,
+        help = "File with the API token; others must not be able to read it [env: DOCKMGR_TOKEN_FILE]",
+        value_name = "FILE"
+    )]
     pub(crate) token_file: Option<PathBuf>,
 }
 

@@ -67,7 +67,7 @@ fn summary(job: &Job, answer: &GetJobResponse) -> String {
     let resources = spec.resources.unwrap_or_default();
     let asks =
         format!("{} cpus, {}", output::cores(resources.cpu_millis), output::bytes(resources.memory_bytes));
-    let limit = |d: Option<&pbjson_types::Duration>| {
+    let limit = |d: Option<&dockmgr_proto::wkt::Duration>| {
         d.and_then(|d| std::time::Duration::try_from(*d).ok()).map(output::duration).unwrap_or_default()
     };
     let exit = job.exit_code.map(|code| code.to_string()).unwrap_or_default();

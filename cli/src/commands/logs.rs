@@ -3,8 +3,9 @@
 use std::io::IsTerminal as _;
 
 use clap::ValueEnum;
-use dockmgr_proto::v1::{GetJobRequest, LogStream, TailLogsRequest};
+use dockmgr_proto::v1::{GetJobRequest, Job, LogStream, TailLogsRequest};
 use jiff::Timestamp;
+use tonic::Code;
 
 use crate::failure::Failure;
 use crate::follow::{OnInterrupt, Printer, Progress, Shown, Style};
@@ -41,8 +42,8 @@ pub(crate) struct Args {
     /// jsonl: the API's JSON, one event a line
     #[arg(short, long, value_enum)]
     output: Option<Output>,
-    /// Job (number, name, uid, last) or task (42.7)
-    #[arg(value_name = "JOB", value_parser = job_ref::parse)]
+    /// Job (number, name, uid, last), task (42.7) or attempt (42.7.2)
+    #[arg(value_name = "JOB", value_parser = job_ref::parse_attempt)]
     job: JobRef,
 }
 
@@ -59,18 +60,27 @@ enum Output {
 
 pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let client = reach.connect().await?;
-    let job = client.get_job(GetJobRequest { job: args.job.job.clone(), explain: false }).await?;
-    let job = job.job.ok_or_else(|| super::missing("job"))?;
-    let is_array = job.spec.as_ref().is_some_and(|spec| spec.array.is_some());
+    let attempt = args.attempt.or(args.job.attempt);
+    let (job, is_array) =
+        match client.get_job(GetJobRequest { job: args.job.job.clone(), explain: false }).await {
+            Ok(found) => {
+                let job = found.job.ok_or_else(|| super::missing("job"))?;
+                known(&job, args.job.task, attempt)?;
+                (job.id.to_string(), job.spec.is_some_and(|spec| spec.array.is_some()))
+            }
+            // The output of a forgotten job is found by its number; without its record nobody knows whether it was an array.
+            Err(error) if error.code() == Some(Code::NotFound) => (args.job.job.clone(), false),
+            Err(error) => return Err(error.into()),
+        };
     let stream = match args.stream {
         None => LogStream::Unspecified,
         Some(Stream::Stdout) => LogStream::Stdout,
         Some(Stream::Stderr) => LogStream::Stderr,
     };
     let request = TailLogsRequest {
-        job: job.id.to_string(),
+        job,
         task_index: args.job.task,
-        attempt: args.attempt,
+        attempt,
         follow: args.follow,
         tail_lines: args.tail,
         since_time: args.since.map(wire),
@@ -96,6 +106,22 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn wire(time: Timestamp) -> pbjson_types::Timestamp {
-    pbjson_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+/// Refuses a task or an attempt that the job cannot have, rather than showing nothing.
+fn known(job: &Job, task: Option<u32>, attempt: Option<u32>) -> Result<(), Failure> {
+    let array = job.spec.as_ref().and_then(|spec| spec.array);
+    let (first, last) = array.map_or((0, 0), |array| (array.first, array.last));
+    if let Some(task) = task.filter(|task| !(first..=last).contains(task)) {
+        return Err(Failure::failed(format!("job {} has no task {task}", job.id)));
+    }
+    let newest = job.task.as_ref().map(|task| task.attempts.last().map_or(0, |attempt| attempt.number));
+    match (attempt, newest) {
+        (Some(attempt), Some(newest)) if attempt > newest => {
+            Err(Failure::failed(format!("job {} has no attempt {attempt} (its newest: {newest})", job.id)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn wire(time: Timestamp) -> dockmgr_proto::wkt::Timestamp {
+    dockmgr_proto::wkt::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
 }

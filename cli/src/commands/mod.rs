@@ -64,7 +64,7 @@ pub(crate) enum Command {
     Dev(dev::Args),
     /// Look for what is wrong
     Doctor(doctor::Args),
-    /// Show the versions of this program and of the cluster
+    /// Show the versions of this program and of the workers
     Version(version::Args),
     /// Print a completion script for a shell
     Completion(completion::Args),

@@ -24,7 +24,7 @@ pub(crate) struct Args {
     /// Only jobs with this label
     #[arg(short, long, value_name = "KEY=VALUE", value_parser = parse::label)]
     label: Vec<Pair>,
-    /// Only jobs in this state
+    /// Only jobs in this state, or with a task in it
     #[arg(long, value_enum)]
     state: Option<State>,
     /// Only the numbers
@@ -40,23 +40,60 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum State {
+    /// Not ended
     Active,
+    /// A task waits for a place
+    Queued,
+    /// A task has a place and its container does not run yet
+    Starting,
+    /// A task runs
+    Running,
+    /// A task is on a silent worker
+    Unknown,
+    /// All tasks succeeded
     Succeeded,
+    /// A task failed
     Failed,
+    /// Stopped or killed
     Cancelled,
+}
+
+impl State {
+    /// The state of the whole job in the API's filter.
+    fn filter(self) -> &'static str {
+        match self {
+            Self::Active | Self::Queued | Self::Starting | Self::Running | Self::Unknown => "state = ACTIVE",
+            Self::Succeeded => "state = SUCCEEDED",
+            Self::Failed => "state = FAILED",
+            Self::Cancelled => "state = CANCELLED",
+        }
+    }
+
+    /// Whether a job that passed the filter has a task there.
+    fn has(self, job: &Job) -> bool {
+        let tasks = job.tasks.unwrap_or_default();
+        match self {
+            Self::Active | Self::Succeeded | Self::Failed | Self::Cancelled => true,
+            Self::Queued => tasks.queued > 0,
+            Self::Starting => tasks.starting > 0,
+            Self::Running => tasks.running > 0,
+            Self::Unknown => tasks.unknown > 0,
+        }
+    }
 }
 
 pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let client = reach.connect().await?;
     let format = if args.quiet { Format::Name } else { args.output };
     if args.watch {
-        return watch(&client, filter(&args), format).await;
+        return watch(&client, &args, format).await;
     }
-    let jobs = if args.all || args.state.is_some() {
+    let mut jobs = if args.all || args.state.is_some() {
         all(&client, filter(&args)).await?
     } else {
         recent(&client, &filter(&args)).await?
     };
+    jobs.retain(|job| args.state.is_none_or(|state| state.has(job)));
     output::list(format, &jobs)?;
     Ok(0)
 }
@@ -65,13 +102,7 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
 fn filter(args: &Args) -> String {
     let mut parts: Vec<String> = Vec::new();
     if let Some(state) = args.state {
-        let word = match state {
-            State::Active => "ACTIVE",
-            State::Succeeded => "SUCCEEDED",
-            State::Failed => "FAILED",
-            State::Cancelled => "CANCELLED",
-        };
-        parts.push(format!("state = {word}"));
+        parts.push(state.filter().to_owned());
     }
     for label in &args.label {
         let value = label.value.replace('\\', "\\\\").replace('"', "\\\"");
@@ -111,9 +142,10 @@ async fn recent(client: &Client, filter: &str) -> Result<Vec<Job>, Failure> {
     Ok(jobs)
 }
 
-async fn watch(client: &Client, filter: String, format: Format) -> Result<u8, Failure> {
+async fn watch(client: &Client, args: &Args, format: Format) -> Result<u8, Failure> {
     let mut interrupts = Interrupts::listen()?;
-    let mut watch = client.watch_jobs(WatchJobsRequest { filter, ..WatchJobsRequest::default() });
+    let mut watch =
+        client.watch_jobs(WatchJobsRequest { filter: filter(args), ..WatchJobsRequest::default() });
     let head = matches!(format, Format::Table | Format::Wide);
     if head {
         output::print("ID      STATE       TASKS                 COMMAND\n")?;
@@ -121,8 +153,9 @@ async fn watch(client: &Client, filter: String, format: Format) -> Result<u8, Fa
     loop {
         tokio::select! {
             // A job changed.
-            step = watch.next() => if let Event::Changed(job) = step? {
-                line(&job, format)?;
+            step = watch.next() => match step? {
+                Event::Changed(job) if args.state.is_none_or(|state| state.has(&job)) => line(&job, format)?,
+                Event::Changed(_) | Event::DeletedId(_) | Event::Bookmark(_) => {}
             },
             // A person wants to go.
             () = interrupts.next() => return Err(Failure::new(Kind::Interrupted, "")),

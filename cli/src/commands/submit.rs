@@ -97,9 +97,9 @@ pub(super) async fn dry_run(client: &Client, wish: Wish, format: output::Format)
         output::Format::Table | output::Format::Wide | output::Format::Name => {
             output::print(&verdicts(&answer.verdicts))?;
         }
-        output::Format::Json | output::Format::Jsonl | output::Format::Yaml => {
-            output::print(&output::json_line(&answer)?)?;
-        }
+        output::Format::Jsonl => output::print(&output::json_line(&answer)?)?,
+        output::Format::Json => output::print(&output::pretty(&answer)?)?,
+        output::Format::Yaml => output::print(&output::yaml(&answer)?)?,
     }
     if !answer.verdicts.is_empty() && answer.verdicts.iter().all(|verdict| !verdict.fits_ever) {
         return Err(Failure::new(Kind::Impossible, "no node can ever run this job"));

@@ -130,11 +130,13 @@ fn lines<T: Serialize>(rows: &[T]) -> Result<String, Failure> {
     rows.iter().map(json_line).collect()
 }
 
-fn pretty(value: &impl Serialize) -> Result<String, Failure> {
+/// One object over several lines.
+pub(crate) fn pretty(value: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value).map(|text| text + "\n").map_err(|error| unshowable(&error))
 }
 
-fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+/// One object as YAML.
+pub(crate) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
     let value = serde_json::to_value(value).map_err(|error| unshowable(&error))?;
     serde_saphyr::to_string(&value).map_err(|error| unshowable(&error))
 }

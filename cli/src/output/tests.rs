@@ -6,6 +6,7 @@ fn job() -> v1::Job {
     v1::Job {
         id: 42,
         state: v1::job::State::Active.into(),
+        create_time: Some(dockmgr_proto::wkt::Timestamp { seconds: 1, nanos: 5_000_000 }),
         spec: Some(v1::JobSpec { name: "evil\x1b[2J".into(), image: "a".into(), ..v1::JobSpec::default() }),
         tasks: Some(v1::TaskCounts {
             total: 8,
@@ -29,6 +30,7 @@ fn tables_have_upper_case_heads_and_no_control_bytes() {
 #[test]
 fn json_is_the_api_s_own() {
     let text = json_line(&job()).expect("shown");
+    assert!(text.contains(r#""createTime":"1970-01-01T00:00:01.005Z""#), "{text}");
     assert!(text.contains(r#""id":"42""#) && text.contains(r#""state":"STATE_ACTIVE""#), "{text}");
     let back: v1::Job = serde_json::from_str(&text).expect("the API reads it back");
     assert_eq!(back, job());

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use dockmgr_proto::v1::{Attempt, EndReason, TaskState};
+use dockmgr_proto::wkt as pb;
 use dockmgr_support::clock;
 use jiff::Timestamp;
-use pbjson_types as pb;
 
 /// How long ago, in one unit: `5s`, `3m`, `2h`, `4d`; `-` for never.
 pub(crate) fn age(time: Option<&pb::Timestamp>) -> String {

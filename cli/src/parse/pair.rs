@@ -1,5 +1,6 @@
 //! Pairs: labels and constraints.
 
+use dockmgr_core::spec::{LabelKey, LabelValue};
 use dockmgr_proto::v1::Constraint;
 use dockmgr_proto::v1::constraint::Operator;
 
@@ -13,12 +14,15 @@ pub(crate) struct Pair {
 /// A label, `key=value` or `key` alone.
 pub(crate) fn label(text: &str) -> Result<Pair, String> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
-    if key.is_empty() {
-        return Err(format!("'{}' is no label such as team=search", text.escape_default()));
-    }
+    let wrong = |problem: &dyn std::fmt::Display| {
+        let shown: String = text.chars().take(64).flat_map(char::escape_default).collect();
+        format!("'{shown}' is no label such as team=search: {problem}")
+    };
     if key.starts_with("dockmgr.") {
         return Err("labels that begin with 'dockmgr.' are reserved".to_owned());
     }
+    LabelKey::parse(key).map_err(|problem| wrong(&problem))?;
+    LabelValue::parse(value).map_err(|problem| wrong(&problem))?;
     Ok(Pair { key: key.to_owned(), value: value.to_owned() })
 }
 

@@ -120,8 +120,8 @@ fn arrays_and_mounts_say_what_is_wrong() {
 
 #[test]
 fn labels_constraints_and_moments_are_strict() {
-    assert_eq!(label("team=a=b"), Ok(Pair { key: "team".into(), value: "a=b".into() }));
-    for bad in ["", "=x", "dockmgr.cluster=x"] {
+    assert_eq!(label("team=a-b"), Ok(Pair { key: "team".into(), value: "a-b".into() }));
+    for bad in ["", "=x", "dockmgr.cluster=x", "a=b=c", ",", "a!=b", "a b", "a=b\" or state=\"x"] {
         assert!(label(bad).is_err(), "{bad:?} must be refused");
     }
     assert_eq!(constraint("zone!=a").map(|c| c.operator), Ok(2));

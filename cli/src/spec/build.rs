@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use dockmgr_core::spec::draft::Defaults;
+use dockmgr_core::spec::limits::MAX_SCRIPT_BYTES;
 use dockmgr_proto::{convert, v1};
 
 use super::command::{self, ScriptSource};
@@ -12,7 +13,7 @@ use crate::failure::Failure;
 use crate::input;
 
 /// Largest script on standard input: what the API takes.
-const MOST_SCRIPT: u64 = 256 * 1024;
+const MOST_SCRIPT: u64 = MAX_SCRIPT_BYTES as u64;
 
 /// What a person asked for, complete and checked.
 #[derive(Debug, Clone)]

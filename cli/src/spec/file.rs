@@ -114,10 +114,10 @@ pub(super) fn read(path: &Path) -> Result<(SpecFlags, Option<Words>), Failure> {
 /// The language by the file's extension; without one by its first character, TOML before YAML.
 fn parse_text(text: &str, extension: Option<&str>) -> Result<JobFile, String> {
     let json = || serde_json::from_str(text).map_err(|e| input::one_line(&e));
-    let toml = || toml::from_str(text).map_err(|e| input::one_line(&e));
+    let toml = || toml::from_str(text).map_err(|e| input::toml_problem(text, &e));
     // A word such as y or no is a word, as in YAML 1.2.
     let options = || serde_saphyr::options! { strict_booleans: true };
-    let yaml = || serde_saphyr::from_str_with_options(text, options()).map_err(|e| input::one_line(&e));
+    let yaml = || serde_saphyr::from_str_with_options(text, options()).map_err(|e| input::first_line(&e));
     match extension {
         Some("json") => json(),
         Some("yaml" | "yml") => yaml(),

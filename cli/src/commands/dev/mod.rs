@@ -35,8 +35,8 @@ pub(crate) struct Args {
     /// Number of workers; they share the machine
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
-    /// Folder for all data [default: $`XDG_STATE_HOME`/dockmgr/dev]
-    #[arg(long, value_name = "DIR")]
+    /// Folder for all data.
+    #[arg(long, help = "Folder for all data [default: $XDG_STATE_HOME/dockmgr/dev]", value_name = "DIR")]
     data: Option<PathBuf>,
     /// Address of the API, on loopback; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:7443", value_name = "ADDR")]
