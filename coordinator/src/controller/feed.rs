@@ -154,7 +154,7 @@ impl Feed {
     pub fn events_after(&self, sequence: u64, limit: usize) -> Result<Vec<LoggedNote>, Compacted> {
         let windows = self.lock();
         let oldest = windows.events.front().map_or(windows.next_event, |event| event.sequence);
-        if sequence != 0 && sequence + 1 < oldest {
+        if sequence != 0 && sequence.saturating_add(1) < oldest {
             return Err(Compacted { asked: sequence, oldest: oldest - 1 });
         }
         let from = windows.events.partition_point(|event| event.sequence <= sequence);

@@ -37,7 +37,7 @@ pub enum Refusal {
     #[error("no node can ever run this job")]
     Unschedulable(Vec<Verdict>),
     /// The job has not ended.
-    #[error("job {0} has not ended")]
+    #[error("job {0} has not ended: stop it, or wait for its end")]
     NotEnded(JobId),
     /// The retried job has nothing to repeat.
     #[error("every task of job {0} succeeded: there is nothing to retry")]
