@@ -185,7 +185,7 @@ impl Config {
         let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from("/var/lib/dockmgr/coordinator"));
         let image = args.default_image.or(file.default_image);
         let default_image = ImageRef::parse(image.as_deref().unwrap_or(DEFAULT_IMAGE))
-            .map_err(|error| setting("--default-image", error))?;
+            .map_err(|error| setting("--default-image", error.to_string()))?;
         let kind = args.store.or(file.store).unwrap_or(StoreKind::Redb);
         let store = match (kind, args.etcd.or(file.etcd)) {
             (StoreKind::Redb, None) => store::Config::Redb(RedbConfig { folder: data.clone() }),
@@ -221,8 +221,8 @@ impl Config {
     }
 }
 
-fn setting(setting: &'static str, problem: impl ToString) -> Error {
-    Error::Setting { setting, problem: problem.to_string() }
+fn setting(setting: &'static str, problem: impl Into<String>) -> Error {
+    Error::Setting { setting, problem: problem.into() }
 }
 
 fn listen(text: &str) -> Result<SocketAddr, Error> {

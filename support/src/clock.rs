@@ -13,6 +13,7 @@ pub fn boot_nanos() -> u64 {
 }
 
 /// Milliseconds since 1970-01-01 UTC; negative before it. Shown and recorded, never compared by a decision.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the wall clock")]
 pub fn wall_millis() -> i64 {
     let signed = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
     match SystemTime::now().duration_since(UNIX_EPOCH) {

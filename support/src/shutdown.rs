@@ -16,6 +16,7 @@ pub const ABORTED: i32 = 143;
 ///
 /// # Errors
 /// The system's, when the handlers cannot be installed.
+#[expect(clippy::disallowed_methods, reason = "a second signal asks for an exit without an orderly end")]
 pub fn on_signals(tasks: &Tasks) -> io::Result<CancellationToken> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

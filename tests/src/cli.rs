@@ -44,6 +44,7 @@ impl Output {
 
     /// Panics unless the exit code is this one.
     #[track_caller]
+    #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}", self.describe());
         self
@@ -51,6 +52,7 @@ impl Output {
 
     /// Panics unless standard error contains this text.
     #[track_caller]
+    #[must_use]
     pub fn expect_error(self, fragment: &str) -> Self {
         assert!(self.errors().contains(fragment), "'{fragment}' is missing: {}", self.describe());
         self

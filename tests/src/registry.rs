@@ -36,12 +36,14 @@ impl Registry {
         let port = ports::free();
         let host = format!("127.0.0.1:{port}");
         let config = folder.path().join("registry.yml");
-        let root = folder.path().display();
+        let root = folder.path().display().to_string();
         let mut text = format!(
             "version: 0.1\nlog: {{ level: warn, accesslog: {{ disabled: false }} }}\nstorage: {{ filesystem: {{ rootdirectory: {root}/data }} }}\nhttp: {{ addr: \"{host}\" }}\n"
         );
         if private {
-            text += &format!("auth: {{ htpasswd: {{ realm: test, path: {root}/users }} }}\n");
+            text.push_str("auth: { htpasswd: { realm: test, path: ");
+            text.push_str(&root);
+            text.push_str("/users } }\n");
             fs::write(folder.path().join("users"), format!("{USER}:{HASH}\n")).expect("write the users");
         }
         fs::write(&config, text).expect("write the registry's settings");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use dockmgr_core::agent::ContainerIdentity;
-use dockmgr_core::ids::Incarnation;
+use dockmgr_core::ids::{Incarnation, NodeId};
 use dockmgr_support::shutdown;
 use dockmgr_support::tasks::Tasks;
 use tokio::sync::Semaphore;
@@ -97,15 +97,7 @@ async fn serve(
     });
     attempts.adopt(entries);
     background(&config, tasks, &attempts, names);
-    let delivered = attempts.clone();
-    let upload = Upload {
-        spool: context.spool.clone(),
-        node: node_id,
-        incarnation: node.incarnation,
-        coordinators: config.coordinators.clone(),
-        credentials: config.credentials.clone(),
-        delivered: Arc::new(move |attempt| delivered.log_end_durable(attempt)),
-    };
+    let upload = upload(&config, node_id, node.incarnation, &attempts);
     tasks.spawn("upload", upload.run(tasks.token().clone()));
     let session =
         Session { node, attempts, coordinators: config.coordinators, credentials: config.credentials };
@@ -116,6 +108,19 @@ async fn serve(
         () = broken.cancelled() => {}
     }
     Ok(())
+}
+
+/// What sends the spool to the coordinator and tells the attempts what has arrived.
+fn upload(config: &Config, node: NodeId, incarnation: Incarnation, attempts: &Attempts) -> Upload {
+    let delivered = attempts.clone();
+    Upload {
+        spool: attempts.context().spool.clone(),
+        node,
+        incarnation,
+        coordinators: config.coordinators.clone(),
+        credentials: config.credentials.clone(),
+        delivered: Arc::new(move |attempt| delivered.log_end_durable(attempt)),
+    }
 }
 
 /// Starts the loops that belong to no attempt.

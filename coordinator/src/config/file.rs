@@ -12,6 +12,7 @@ const MAX_BYTES: u64 = 1 << 20;
 
 /// What may stand in the file; unknown keys are refused.
 #[derive(Debug, Default, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "the names are the keys of the file")]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) listen: Option<String>,

@@ -64,7 +64,7 @@ pub(super) fn write(cluster: &Cluster, record: &Record) -> Write {
         Record::Node(id) => {
             (key(format!("nodes/{id}")), cluster.node(*id).map(|node| node::encode(node).encode_to_vec()))
         }
-        Record::Request(text) => (request_key(text), cluster.request(text).map(|stored| request(stored))),
+        Record::Request(text) => (request_key(text), cluster.request(text).map(request)),
     };
     match value {
         Some(value) => Write::put(key, Bytes::from(value)),
@@ -102,7 +102,7 @@ fn numbers(cluster: &Cluster) -> Vec<u8> {
 fn request(stored: &StoredRequest) -> Vec<u8> {
     store_v1::RequestRecord {
         job_ids: stored.jobs.iter().map(|id| id.get()).collect(),
-        fingerprint: stored.fingerprint.to_vec().into(),
+        fingerprint: stored.fingerprint.to_vec(),
         create_time_millis: stored.created.0,
     }
     .encode_to_vec()

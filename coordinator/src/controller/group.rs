@@ -26,13 +26,16 @@ pub(super) struct Group {
     pub(super) outbox: Outbox,
 }
 
+/// What a client is told.
+pub(super) type Answer = Result<Reply, Refusal>;
+
 /// What leaves when a group is durable.
 #[derive(Default)]
 pub(super) struct Outbox {
     /// Commands to workers.
     pub(super) sends: Vec<Send>,
     /// Answers to clients.
-    pub(super) answers: Vec<(oneshot::Sender<Result<Reply, Refusal>>, Result<Reply, Refusal>)>,
+    pub(super) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
     /// Findings of readers.
     pub(super) reads: Vec<Release>,
     /// Changed jobs with their revisions.

@@ -38,9 +38,10 @@ pub(super) async fn load(
     each(store, "tasks/", |entry| {
         let tasks = decoded(entry, codec::decode_chunk(&entry.value))?;
         let job = codec::without_tasks(entry.key.as_str()).and_then(|id| jobs.get_mut(&id));
-        match job {
-            Some(job) => job.tasks.extend(tasks),
-            None => tracing::warn!(key = %entry.key, "task states without a job are left out"),
+        if let Some(job) = job {
+            job.tasks.extend(tasks);
+        } else {
+            tracing::warn!(key = %entry.key, "task states without a job are left out");
         }
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! EventService: the event log as a stream.
+//! `EventService`: the event log as a stream.
 
 use std::pin::Pin;
 

@@ -1,4 +1,4 @@
-//! JobService: thin handlers that convert, ask the controller and convert back.
+//! `JobService`: thin handlers that convert, ask the controller and convert back.
 
 mod list;
 mod submit;
@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::{references, status, view};
 use crate::controller::Handle;
 
-/// Longest time one WaitJob call blocks: shorter than what proxies between us and a client tolerate.
+/// Longest time one `WaitJob` call blocks: shorter than what proxies between us and a client tolerate.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Serves the jobs.

@@ -1,4 +1,4 @@
-//! NodeService: the hosts of the cluster.
+//! `NodeService`: the hosts of the cluster.
 
 use dockmgr_core::cluster::{Reply, Request as Wish};
 use dockmgr_core::ids::NodeId;

@@ -1,4 +1,4 @@
-//! WorkerService: what workers call.
+//! `WorkerService`: what workers call.
 
 use dockmgr_proto::v1::{self, worker_service_server::WorkerService};
 use tonic::{Request, Response, Status, Streaming};

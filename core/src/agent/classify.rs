@@ -121,11 +121,15 @@ mod tests {
         }
     }
 
+    /// What happened, exit code, memory kill seen, what we sent, doubt, and what it must be called.
+    type Row = (&'static str, u8, bool, Stopping, Doubt, EndReason, Option<u8>);
+
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a flat table")]
     fn each_end_has_its_reason() {
         use EndReason::{Exited, InfraUnknown, Killed, Oom, Signaled, Stopped, Timeout};
         let nothing = Stopping::default();
-        let rows: Vec<(&str, u8, bool, Stopping, Doubt, EndReason, Option<u8>)> = vec![
+        let rows: Vec<Row> = vec![
             ("success", 0, false, nothing, Doubt::None, Exited, Some(0)),
             ("own code", 7, false, nothing, Doubt::None, Exited, Some(7)),
             ("128 is no signal", 128, false, nothing, Doubt::None, Exited, Some(128)),

@@ -40,14 +40,14 @@ impl Default for Config {
             suspect_after: Duration::from_secs(30),
             infra_retries: 3,
             backoff_base: Duration::from_secs(1),
-            backoff_cap: Duration::from_secs(60),
+            backoff_cap: Duration::from_mins(1),
             queue_limit: 2_000_000,
-            request_keep: Duration::from_secs(24 * 3600),
-            finished_keep: Duration::from_secs(7 * 24 * 3600),
+            request_keep: Duration::from_hours(24),
+            finished_keep: Duration::from_hours(7 * 24),
             max_attempts_kept: 16,
             placements_per_step: 512,
             forgotten_per_step: 256,
-            retention_check: Duration::from_secs(600),
+            retention_check: Duration::from_mins(10),
         }
     }
 }

@@ -23,9 +23,9 @@ pub const MAX_RETRIES: u32 = 100;
 /// Largest and, negated, smallest priority.
 pub const MAX_PRIORITY: i32 = 1_000_000;
 /// Longest run or queue time-out: ten years. Who wants more leaves it out.
-pub const MAX_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+pub const MAX_TIMEOUT: Duration = Duration::from_hours(10 * 365 * 24);
 /// Longest grace.
-pub const MAX_GRACE: Duration = Duration::from_secs(3600);
+pub const MAX_GRACE: Duration = Duration::from_hours(1);
 /// Grace where none is asked for: what `docker stop` gives.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(10);
 /// Least kept output in bytes.

@@ -120,7 +120,8 @@ impl Attempts {
         }
         let drivers = Arc::clone(&self.drivers);
         self.context.tasks.spawn("attempt", async move {
-            if driver.run().await {
+            // Boxed: a driver holds every step's state, and there are many.
+            if Box::pin(driver.run()).await {
                 drivers.lock().unwrap_or_else(PoisonError::into_inner).remove(&attempt);
             }
         });

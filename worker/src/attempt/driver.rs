@@ -112,7 +112,7 @@ impl Driver {
     pub(super) async fn run(mut self) -> bool {
         let token = self.token.clone();
         let span = tracing::info_span!("attempt", attempt = %self.attempt);
-        let driven = token.run_until_cancelled(self.drive()).instrument(span).await;
+        let driven = Box::pin(token.run_until_cancelled(self.drive())).instrument(span).await;
         token.cancel();
         match driven {
             Some(Ok(())) => true,

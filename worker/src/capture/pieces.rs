@@ -90,7 +90,9 @@ fn concatenated(mut run: Vec<Bytes>) -> Bytes {
         return run.remove(0);
     }
     let mut all = BytesMut::with_capacity(run.iter().map(Bytes::len).sum());
-    run.iter().for_each(|bytes| all.extend_from_slice(bytes));
+    for bytes in run {
+        all.extend_from_slice(&bytes);
+    }
     all.freeze()
 }
 

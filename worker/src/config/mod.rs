@@ -103,6 +103,7 @@ pub enum RuntimeChoice {
 /// The configuration file. Every key is optional; unknown ones are refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names are the keys of the file")]
 struct File {
     coordinator: Option<Vec<String>>,
     data: Option<PathBuf>,

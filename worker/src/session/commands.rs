@@ -25,11 +25,11 @@ impl Session {
         match message {
             Message::Welcome(_) | Message::HeartbeatAck(_) => {}
             Message::Start(start) => {
-                attempts.start(Box::new(wire::start_from_wire(start).map_err(Error::Convert)?))
+                attempts.start(Box::new(wire::start_from_wire(start).map_err(Error::Convert)?));
             }
             Message::Stop(stop) => match wire::stop_from_wire(stop).map_err(Error::Convert)? {
                 Command::Stop { attempt, cause, signal, grace } => {
-                    attempts.stop(attempt, cause, signal, grace)
+                    attempts.stop(attempt, cause, signal, grace);
                 }
                 Command::Signal { attempt, signal } => attempts.signal(attempt, signal),
                 Command::Welcome
@@ -57,7 +57,7 @@ impl Session {
     }
 
     /// Joins the cluster, or checks that it is ours.
-    pub(super) fn join(&self, welcome: Welcome) -> Result<Duration, Error> {
+    pub(super) fn join(&self, welcome: &Welcome) -> Result<Duration, Error> {
         let cluster = ids::cluster_id("welcome.cluster_id", &welcome.cluster_id).map_err(Error::Convert)?;
         let node =
             self.node.with_data(|data| data.join(cluster).map(|()| data.node())).map_err(Error::Refused)?;

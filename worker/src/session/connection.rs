@@ -168,7 +168,7 @@ impl Session {
             return Err(Error::NoWelcome);
         };
         self.obey(first.epoch)?;
-        self.join(welcome)
+        self.join(&welcome)
     }
 }
 

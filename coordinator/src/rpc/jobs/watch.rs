@@ -132,12 +132,11 @@ impl Watcher {
         });
         let (steps, last) = page.await.map_err(|error| status::no_answer(&error))?;
         self.ready.extend(steps);
-        match last {
-            Some(last) => self.snapshot = Snapshot::From(Some(last)),
-            None => {
-                self.snapshot = Snapshot::Done;
-                self.ready.push_back(bookmark(self.at, true));
-            }
+        if last.is_some() {
+            self.snapshot = Snapshot::From(last);
+        } else {
+            self.snapshot = Snapshot::Done;
+            self.ready.push_back(bookmark(self.at, true));
         }
         Ok(())
     }
@@ -156,7 +155,7 @@ impl Watcher {
                         steps.extend(job.map(|job| changed(revision, view::job(cluster, job))));
                     }
                     JobNews::Deleted(id) if only.is_none_or(|only| only == id) => {
-                        steps.push(deleted(revision, id))
+                        steps.push(deleted(revision, id));
                     }
                     JobNews::Changed(_) | JobNews::Deleted(_) => {}
                 }
