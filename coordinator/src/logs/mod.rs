@@ -1,7 +1,7 @@
 //! The output of jobs: taken in from workers, kept on a local folder, read by anyone at any pace.
 //!
 //! Owns the files under `data/logs/`, what of them is durable, and the readers. Wire types stay in `rpc`; which attempts
-//! exist is the cluster's to know and asked through [`AttemptDirectory`].
+//! exist is the cluster's to know and asked through `AttemptDirectory`.
 //!
 //! ```text
 //!   upload -> LogStore::append -> file (page cache) -> written watch -> every reader by its own cursor
