@@ -55,7 +55,14 @@ conformance: ## One suite on every store, one on every container runtime
 .PHONY: cluster
 cluster: ## The cluster and command line tests on a real etcd and Docker
 	$(SETUP) --build --test --docker
+	cargo build --locked --workspace --bins
 	deploy/test.sh cargo test --locked -p dockmgr-tests --no-fail-fast
+
+.PHONY: soak
+soak: ## The long versions of the real-Docker tests: 300 containers for each kind of fault, on both stores
+	$(SETUP) --build --test --docker
+	cargo build --locked --workspace --bins
+	DOCKMGR_FULL=1 deploy/test.sh cargo test --locked -p dockmgr-tests --no-fail-fast --test docker
 
 .PHONY: docker-test
 docker-test: ## The tests of the worker, real Docker included

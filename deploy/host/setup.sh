@@ -62,7 +62,7 @@ setup_build() {
 setup_test() {
     local packages package
     mapfile -t packages < <(missing etcd=etcd-server docker-registry=docker-registry jq=jq python3=python3)
-    python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
+    /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
     if [ ${#packages[@]} -gt 0 ]; then
         install "${packages[@]}"
         # The tests start their own on free ports; the services of the packages would hold the default ones.

@@ -38,7 +38,7 @@ const ROWS: &[Row] = &[
     (&["submit", "--name", "../../x", "exit 0"], 1, "name"),
     (&["submit", "--name", "a", "exit 0"], 1, "name"),
     (&["submit", "-u", "a b", "exit 0"], 1, "user"),
-    (&["submit", "-w", "tmp", "exit 0"], 1, "working"),
+    (&["submit", "-w", "tmp", "exit 0"], 1, "path"),
     (&["submit", "-e", "DOCKMGR_JOB=1", "exit 0"], 1, "env"),
     (&["submit", "-l", "dockmgr.x=1", "exit 0"], 2, "dockmgr."),
     (&["submit", "--memory", "5m", "exit 0"], 1, "memory"),

@@ -61,17 +61,17 @@ async fn references_that_mean_nothing_are_refused() {
     let other_uid = Uuid::now_v7().to_string();
     for (job, due) in [
         ("", Code::InvalidArgument),
-        ("0", Code::InvalidArgument),
-        ("-1", Code::InvalidArgument),
+        ("0", Code::NotFound),
+        ("-1", Code::NotFound),
         ("1e3", Code::NotFound),
-        ("18446744073709551616", Code::InvalidArgument),
+        ("18446744073709551616", Code::NotFound),
         (long.as_str(), Code::InvalidArgument),
-        ("'; DROP TABLE jobs; --", Code::InvalidArgument),
-        ("*", Code::InvalidArgument),
-        (".*", Code::InvalidArgument),
-        ("../../etc/passwd", Code::InvalidArgument),
-        ("namespaces/other/jobs/1", Code::InvalidArgument),
-        ("jobs/1/../2", Code::InvalidArgument),
+        ("'; DROP TABLE jobs; --", Code::NotFound),
+        ("*", Code::NotFound),
+        (".*", Code::NotFound),
+        ("../../etc/passwd", Code::NotFound),
+        ("namespaces/other/jobs/1", Code::NotFound),
+        ("jobs/1/../2", Code::NotFound),
         ("a\u{1b}[2J", Code::InvalidArgument),
         ("7", Code::NotFound),
         ("last", Code::NotFound),
@@ -239,7 +239,7 @@ async fn odd_waits_stops_logs_and_nodes_get_their_code() {
     let (mut jobs, mut logs, mut nodes, mut events) = (api.jobs(), api.logs(), api.nodes(), api.events());
     cluster.run(["echo hello; exit 1"]).await.expect_code(1);
     let mut table = Table::default();
-    let duration = |seconds, nanos| Some(pbjson_types::Duration { seconds, nanos });
+    let duration = |seconds, nanos| Some(dockmgr_proto::wkt::Duration { seconds, nanos });
     let wait = |timeout| v1::WaitJobRequest { job: "1".to_owned(), timeout };
     table.row("wait minus one", Code::InvalidArgument, jobs.wait_job(wait(duration(-1, 0))).await);
     table.row("wait overflow is cut", Code::Ok, jobs.wait_job(wait(duration(100_000, 0))).await);

@@ -128,7 +128,7 @@ async fn a_worker_refuses_settings_that_cannot_be_meant() {
         (vec!["--cpus", "0"], 2, "cpus"),
         (vec!["--cpus", "NaN"], 2, "cpus"),
         (vec!["--cpus", "inf"], 2, "cpus"),
-        (vec!["--cpus", "-1"], 2, "cpus"),
+        (vec!["--cpus=-1"], 2, "cpus"),
         (vec!["--memory", "0"], 2, "memory"),
         (vec!["--memory", "lots"], 2, "memory"),
         (vec!["--memory", "99999999999g"], 2, "memory"),

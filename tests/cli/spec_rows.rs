@@ -11,8 +11,8 @@ use tonic_types::StatusExt as _;
 /// What is done to a good spec, and the field the answer must name.
 type Row = (&'static str, fn(&mut JobSpec), &'static str);
 
-fn duration(seconds: i64, nanos: i32) -> Option<pbjson_types::Duration> {
-    Some(pbjson_types::Duration { seconds, nanos })
+fn duration(seconds: i64, nanos: i32) -> Option<dockmgr_proto::wkt::Duration> {
+    Some(dockmgr_proto::wkt::Duration { seconds, nanos })
 }
 
 fn argv(words: &[&str]) -> Option<v1::Command> {

@@ -70,14 +70,16 @@ fn exits_with(code: u8) -> v1::JobSpec {
 
 async fn running_jobs_outlive_the_coordinator_with_codes_and_output(store: Store) {
     let mut cluster = Cluster::builder().store(store).start().await;
-    let script = "for i in $(seq 1 20); do echo line $i; sleep 0.2; done; exit 9";
+    let script = "for i in $(seq 1 30); do echo line $i; sleep 0.2; done; exit 9";
     let mut run = cluster.cli(["run", script]).spawn();
-    run.expect_stdout("line 3\n", dockmgr_tests::STEP_LIMIT).await;
+    run.expect_stdout("line 1\n", dockmgr_tests::STEP_LIMIT).await;
     let waiting = cluster.cli(["wait", "1"]).spawn();
+    // By then the wait has found the coordinator, too.
+    run.expect_stdout("line 10\n", dockmgr_tests::STEP_LIMIT).await;
     cluster.kill_coordinator().await;
     assert!(run.is_running(), "run waits for the coordinator to come back");
     cluster.start_coordinator().await;
-    let due: String = (1..=20).map(|n| format!("line {n}\n")).collect();
+    let due: String = (1..=30).map(|n| format!("line {n}\n")).collect();
     let output = run.wait(dockmgr_tests::STEP_LIMIT).await.expect_code(9);
     assert_eq!(output.text(), due.trim_end(), "{}", output.describe());
     waiting.wait(dockmgr_tests::STEP_LIMIT).await.expect_code(9);

@@ -35,7 +35,8 @@ async fn prune_forgets_all_ended_jobs_and_only_those() {
         cluster.submit(["--wait", "exit 0"]).await;
     }
     let running = cluster.submit(["sleep 600"]).await;
-    cluster.cli(["prune"]).ok().await;
+    cluster.cli(["prune"]).run().await.expect_code(2).expect_error("--yes");
+    cluster.cli(["prune", "--yes"]).ok().await;
     assert_eq!(cluster.cli(["ps", "-a", "-q"]).ok().await.text(), running.to_string());
 }
 

@@ -18,7 +18,7 @@ async fn a_failing_command_is_tried_again_as_often_as_asked_with_growing_delays(
     let output =
         cluster.run(["--retries", "2", "echo attempt $DOCKMGR_ATTEMPT; exit 3"]).await.expect_code(3);
     assert_eq!(output.stdout, b"attempt 1\nattempt 2\nattempt 3\n");
-    output.expect_error("attempt 2 begins").expect_error("attempt 3 begins");
+    output.expect_error("attempt 1.0.2 begins").expect_error("attempt 1.0.3 begins");
     let task = cluster.job(1).await.task.expect("one task");
     let numbers: Vec<u32> = task.attempts.iter().map(|attempt| attempt.number).collect();
     assert_eq!(numbers, [1, 2, 3]);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dockmgr_tests::cluster::bare_cli;
-use dockmgr_tests::{CliCall, Output, ports, wait_until};
+use dockmgr_tests::{CliCall, Output, Running, ports, wait_until};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -38,6 +38,35 @@ fn peak_memory(program: &str, folder: &Path) -> u64 {
     panic!("no {program} runs for {marker}");
 }
 
+/// A `dev` that is asked to end when the test is over, however that comes: killed, it would leave its programs behind.
+struct Dev(Option<Running>);
+
+impl Dev {
+    async fn start(folder: &Path, args: &[&str]) -> Self {
+        let dev = CliCall::new(bare_cli(folder), args).spawn();
+        dev.expect_stdout("ready", Duration::from_secs(60)).await;
+        Self(Some(dev))
+    }
+
+    async fn end(mut self) {
+        let dev = self.0.take().expect("it runs");
+        dev.signal(Signal::TERM);
+        dev.wait(Duration::from_secs(60)).await.expect_code(0);
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        if let Some(mut dev) = self.0.take() {
+            dev.signal(Signal::TERM);
+            let deadline = Instant::now() + Duration::from_secs(30);
+            while dev.is_running() && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
 async fn fastest_describe(folder: &Path, server: &str) -> (Duration, Output) {
     let mut best: Option<(Duration, Output)> = None;
     for _ in 0..5 {
@@ -59,8 +88,7 @@ async fn ten_thousand_tasks_fit_a_small_coordinator_and_one_row() {
     let server = format!("http://{listen}");
     let data = path.join("data").display().to_string();
     let dev = ["dev", "--runtime", "fake", "--workers", "2", "--data", &data, "--listen", &listen];
-    let dev = CliCall::new(bare_cli(path), dev).spawn();
-    dev.expect_stdout("ready", Duration::from_secs(60)).await;
+    let dev = Dev::start(path, &dev).await;
     let begun = Instant::now();
     call(path, &server, &["submit", "--array", "0-9999", "--cpus", "0.01", "--memory", "8m", "exit 0"])
         .ok()
@@ -81,8 +109,7 @@ async fn ten_thousand_tasks_fit_a_small_coordinator_and_one_row() {
     assert!(idle < MOST_DESCRIBE, "describe took {idle:?}");
     let row = call(path, &server, &["ps", "-a"]).ok().await;
     assert_eq!(row.text().lines().count(), 2, "{}", row.describe());
-    dev.signal(Signal::TERM);
-    dev.wait(Duration::from_secs(60)).await.expect_code(0);
+    dev.end().await;
     wait_until("the token file to be gone", Duration::from_secs(5), async || {
         let left = std::fs::read_dir(path.join("run/dockmgr")).map_or(0, Iterator::count);
         if left == 0 { Ok(()) } else { Err(format!("{left} files")) }

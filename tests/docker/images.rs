@@ -33,6 +33,31 @@ async fn pull_policies_mean_what_they_say() {
 }
 
 #[tokio::test]
+async fn all_attempts_of_a_job_run_the_same_image_though_its_tag_moves() {
+    if !needs::docker() {
+        return;
+    }
+    let mut registry = Registry::start(false).await;
+    let image = registry.publish("moving", "v", "one").await;
+    let cluster = Cluster::builder().docker().start().await;
+    let script =
+        "cat /version; [ $DOCKMGR_ATTEMPT = 2 ] && exit 7; until [ -e /go ]; do sleep 0.1; done; exit 1";
+    let job = cluster.submit(["--image", &image, "--pull", "always", "--retries", "1", script]).await;
+    wait_until("the first attempt", dockmgr_tests::STEP_LIMIT, async || {
+        let output = cluster.logs(job).await;
+        if output.text() == "one" { Ok(()) } else { Err(output.describe()) }
+    })
+    .await;
+    registry.publish_elsewhere("moving", "v", "two").await;
+    let container = cluster.on_docker().await.containers.first().cloned().expect("it runs");
+    docker(&["exec", &container, "touch", "/go"]).await;
+    cluster.wait(job).await.expect_code(7);
+    assert_eq!(cluster.logs(job).await.text(), "one", "the second attempt ran another image");
+    let attempts = cluster.job(job).await.task.expect("one task").attempts;
+    assert_eq!(attempts[0].image_digest, attempts[1].image_digest);
+}
+
+#[tokio::test]
 async fn a_private_registry_is_opened_by_the_docker_configuration() {
     if !needs::docker() {
         return;

@@ -166,7 +166,7 @@ fn digest_of(image: &ImageInfo, reference: &str) -> String {
 fn absent(need: &Need) -> Ending {
     Ending::because(
         EndReason::ImageFailed,
-        format!("image {} is not on this node and the pull policy is 'never'", need.reference),
+        format!("not_found: image {} is not on this node and the pull policy is 'never'", need.reference),
     )
 }
 

@@ -141,11 +141,14 @@ impl Pulls {
 }
 
 fn interrupted() -> Ending {
-    Ending { retryable: true, ..Ending::because(EndReason::ImageFailed, "the worker ended during the pull") }
+    Ending {
+        retryable: true,
+        ..Ending::because(EndReason::ImageFailed, "broken: the worker ended during the pull")
+    }
 }
 
 fn credentials_failed(error: &auth::Error) -> Ending {
-    Ending::because(EndReason::ImageFailed, Chain(error).to_string())
+    Ending::because(EndReason::ImageFailed, format!("auth: {}", Chain(error)))
 }
 
 /// Another attempt may find the registry, the daemon or another node's disk in a better state.

@@ -51,7 +51,7 @@ pub enum Error {
         message: String,
     },
     /// The image cannot be had, or is not there at create.
-    #[error("image {image}: {failure}: {message}")]
+    #[error("{}: image {image}: {failure}: {message}", failure.class())]
     Image {
         /// The reference asked for.
         image: String,
@@ -168,6 +168,19 @@ pub enum ImageFailure {
 }
 
 impl ImageFailure {
+    /// The class as the API names it: every message about an image begins with it.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::Auth => "auth",
+            Self::RateLimit => "rate_limit",
+            Self::Network => "network",
+            Self::Disk => "disk",
+            Self::Platform => "platform",
+            Self::Broken => "broken",
+        }
+    }
+
     /// Whether pulling again may help.
     pub fn is_retryable(self) -> bool {
         match self {
