@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dockmgr_support::channel::{self, Address, Bearer, CONNECT_TIMEOUT, Credentials};
+use tokio::time::Instant;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
@@ -14,10 +15,15 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
 use crate::banner;
+use crate::call::backoff;
 use crate::error::Error;
 
 /// Deadline of an ordinary call: a coordinator that is alive answers within milliseconds, a busy one within seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a coordinator that refuses connections is asked again: one that was killed is back within a second, and a
+/// person who started none should not wait long to hear so.
+const RESTART_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A channel that adds the token to every call.
 pub(crate) type Link = InterceptedService<Channel, Bearer>;
@@ -68,18 +74,35 @@ struct Server {
 }
 
 impl Client {
-    /// Finds the first coordinator that answers, within 5 s each.
+    /// Finds the first coordinator that answers, within 5 s each. One that refuses connections is asked again for 2 s.
     ///
     /// Must be called inside a tokio runtime. Dropping the future leaves nothing behind.
     pub async fn connect(options: Options) -> Result<Self, Error> {
         let client = Self::prepare(options)?;
-        let mut refused = None;
-        for at in 0..client.inner.servers.len() {
-            match client.probe(at).await {
-                Ok(_) => {
+        let give_up = Instant::now() + RESTART_PATIENCE;
+        let mut delays = backoff();
+        loop {
+            let error = match client.first_that_answers().await {
+                Ok(at) => {
                     client.inner.current.store(at, Ordering::Relaxed);
                     return Ok(client);
                 }
+                Err(error) => error,
+            };
+            let delay = delays.next_delay();
+            if !matches!(error, Error::Unreachable { .. }) || Instant::now() + delay >= give_up {
+                return Err(error);
+            }
+            tokio::time::sleep(delay).await;
+        }
+    }
+
+    /// Asks each coordinator once; the last error if none answers.
+    async fn first_that_answers(&self) -> Result<usize, Error> {
+        let mut refused = None;
+        for at in 0..self.inner.servers.len() {
+            match self.probe(at).await {
+                Ok(_) => return Ok(at),
                 Err(error) => refused = Some(error),
             }
         }

@@ -39,6 +39,7 @@ impl EventWatch {
                 Ok(Some(message)) => {
                     if let Some(event) = message.event {
                         self.request.after_sequence = event.sequence;
+                        self.request.newest = 0;
                         return Ok(Some(event));
                     }
                 }

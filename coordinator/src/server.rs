@@ -13,11 +13,14 @@ use dockmgr_proto::v1::node_service_server::NodeServiceServer;
 use dockmgr_proto::v1::worker_service_server::WorkerServiceServer;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::body::Body;
 use tonic::codec::CompressionEncoding;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::server::{Router, TcpIncoming};
-use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
+use tonic::transport::{Certificate, Server, ServerTlsConfig};
 use tonic_health::server::HealthReporter;
+use tower::layer::util::{Identity, Stack};
+use tower::util::MapResponseLayer;
 
 use crate::config::Tls;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Workers};
@@ -59,9 +62,12 @@ const SERVICES: [&str; 6] = [
     "dockmgr.v1.WorkerService",
 ];
 
+/// What every answer passes through.
+type Layers = Stack<MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>, Identity>;
+
 /// A server that is bound and can be run.
 pub(crate) struct Bound {
-    router: Router,
+    router: Router<Layers>,
     incoming: TcpIncoming,
     /// The address it listens on; the port is known even if 0 was asked for.
     pub(crate) address: SocketAddr,
@@ -153,7 +159,7 @@ impl Bound {
     }
 }
 
-fn add(router: Router, jobs: Jobs, logs: Logs, gate: &Gate) -> Router {
+fn add(router: Router<Layers>, jobs: Jobs, logs: Logs, gate: &Gate) -> Router<Layers> {
     let jobs = JobServiceServer::new(jobs)
         .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(MAX_REPLY_BYTES)
@@ -166,8 +172,9 @@ fn add(router: Router, jobs: Jobs, logs: Logs, gate: &Gate) -> Router {
         .add_service(InterceptedService::new(logs, gate.clone()))
 }
 
-fn builder() -> Server {
+fn builder() -> Server<Layers> {
     Server::builder()
+        .layer(MapResponseLayer::new(too_large_is_exhausted as fn(_) -> _))
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)
@@ -176,8 +183,25 @@ fn builder() -> Server {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
+/// A message over the limit is refused by the library with OUT_OF_RANGE, which in this API means a place in a stream that
+/// is not kept any more; what it is, is a limit of ours.
+fn too_large_is_exhausted(mut response: http::Response<Body>) -> http::Response<Body> {
+    const OUT_OF_RANGE: &str = "11";
+    const RESOURCE_EXHAUSTED: &str = "8";
+    let headers = response.headers_mut();
+    let about_size = |text: &http::HeaderValue| {
+        String::from_utf8_lossy(text.as_bytes()).replace("%20", " ").contains("message length too large")
+    };
+    if headers.get("grpc-status").is_some_and(|code| code == OUT_OF_RANGE)
+        && headers.get("grpc-message").is_some_and(about_size)
+    {
+        headers.insert("grpc-status", http::HeaderValue::from_static(RESOURCE_EXHAUSTED));
+    }
+    response
+}
+
 fn tls_config(tls: &Tls) -> ServerTlsConfig {
-    let config = ServerTlsConfig::new().identity(Identity::from_pem(&tls.cert, &tls.key));
+    let config = ServerTlsConfig::new().identity(tonic::transport::Identity::from_pem(&tls.cert, &tls.key));
     match &tls.client_ca {
         Some(ca) => config.client_ca_root(Certificate::from_pem(ca)),
         None => config,

@@ -16,7 +16,7 @@ use crate::settings::Reach;
 use crate::terminal::escape_line;
 
 /// Newest events shown.
-const EVENTS: usize = 20;
+const EVENTS: u32 = 20;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -165,16 +165,14 @@ fn waits(page: &mut String, verdicts: &[NodeVerdict]) {
 }
 
 async fn newest_events(client: &Client, job: &Job) -> Result<Vec<Event>, Failure> {
-    let request = WatchEventsRequest { job: job.id.to_string(), ..WatchEventsRequest::default() };
+    let request =
+        WatchEventsRequest { job: job.id.to_string(), newest: EVENTS, ..WatchEventsRequest::default() };
     let mut watch = client.watch_events(request);
-    let mut newest = std::collections::VecDeque::with_capacity(EVENTS);
+    let mut newest = Vec::new();
     while let Some(event) = watch.next().await? {
-        if newest.len() == EVENTS {
-            newest.pop_front();
-        }
-        newest.push_back(event);
+        newest.push(event);
     }
-    Ok(newest.into())
+    Ok(newest)
 }
 
 fn events(page: &mut String, events: &[Event]) {

@@ -76,7 +76,7 @@ pub(crate) struct SpecFlags {
     /// Time between the stop signal and SIGKILL [default: 10s]
     #[arg(long, value_name = "T", value_parser = parse::duration, allow_hyphen_values = true)]
     pub(crate) grace: Option<Duration>,
-    /// Signal of a stop [default: the image's, else SIGTERM]
+    /// Signal of a stop [default: SIGTERM]
     #[arg(long, value_name = "SIGNAL")]
     pub(crate) stop_signal: Option<String>,
     /// Network of the container [default: outbound]

@@ -161,6 +161,13 @@ impl Feed {
         Ok(windows.events.range(from..).take(limit).cloned().collect())
     }
 
+    /// The number after which the newest `count` lines lie that `wants` picks.
+    pub fn before_newest(&self, count: usize, wants: impl Fn(&LoggedNote) -> bool) -> u64 {
+        let windows = self.lock();
+        let picked = windows.events.iter().rev().filter(|event| wants(event)).take(count);
+        picked.last().map_or(0, |event| event.sequence.saturating_sub(1))
+    }
+
     /// Follows the newest revision.
     pub fn revision(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()

@@ -46,10 +46,20 @@ impl EventService for Events {
             text => Some(references::node(&self.handle, text).await?),
         };
         let feed = self.handle.feed().map_err(|error| status::no_answer(&error))?;
+        if request.newest > 0 && request.after_sequence > 0 {
+            return Err(status::invalid_field(
+                "newest",
+                "goes on from nowhere: give it without after_sequence",
+            ));
+        }
         feed.events_after(request.after_sequence, 1).map_err(|error| status::out_of_range(&error))?;
         let newest = feed.newest_event();
-        let cursor =
+        let mut cursor =
             Cursor { feed, newest, after: request.after_sequence, follow: request.follow, job, node };
+        if request.newest > 0 {
+            let count = usize::try_from(request.newest).unwrap_or(usize::MAX);
+            cursor.after = cursor.feed.before_newest(count, |line| cursor.wants(line));
+        }
         let stream = futures_util::stream::try_unfold((cursor, Vec::new()), next);
         Ok(Response::new(Box::pin(stream)))
     }

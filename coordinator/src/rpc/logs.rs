@@ -50,6 +50,9 @@ impl LogService for Logs {
         let (job, source) = self.source(&request.job).await?;
         let token = token(job, &request.resume_token)?;
         let wanted = wanted(job, &request)?;
+        if let Source::Cluster(_) = source {
+            self.check_wanted(&wanted).await?;
+        }
         let tail = Tail::new(source, self.store.clone(), wanted, token);
         let tail = tail.map_err(|error| status::no_answer(&error))?;
         let handle = self.handle.clone();
@@ -100,6 +103,25 @@ impl Logs {
         let Ok(job) = text.parse::<JobId>() else { return Err(unknown) };
         let kept = Kept::find(&self.store, job).await.map_err(|error| unreadable(&error))?;
         kept.map(|kept| (job, Source::Kept(Arc::new(kept)))).ok_or(unknown)
+    }
+
+    /// Refuses a task the job does not have, and, from a reader who does not wait for it, an attempt there was not.
+    async fn check_wanted(&self, wanted: &Wanted) -> Result<(), Status> {
+        let (job, index, attempt, follow) = (wanted.job, wanted.task, wanted.attempt, wanted.follow);
+        let known = self.handle.read(move |cluster, _| {
+            let job = cluster.job(job)?;
+            let index = index.or_else(|| job.spec.array.is_none().then_some(TaskIndex(0)));
+            let Some(index) = index else { return Some(()) };
+            let task = job.task(job.indices.position_of(index)?)?;
+            (follow || attempt.is_none_or(|attempt| attempt.0 <= task.last_attempt)).then_some(())
+        });
+        if known.await.map_err(|error| status::no_answer(&error))?.is_some() {
+            return Ok(());
+        }
+        let index = index.unwrap_or_default();
+        let name =
+            attempt.map_or_else(|| format!("{job}.{index}"), |attempt| format!("{job}.{index}.{attempt}"));
+        Err(status::not_found("ATTEMPT_NOT_FOUND", "attempt", &name, &format!("job {job} has no {name}")))
     }
 
     /// Refuses an attempt that neither the cluster nor the disk knows.

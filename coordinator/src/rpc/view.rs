@@ -16,7 +16,9 @@ pub(crate) fn job(cluster: &Cluster, job: &Job) -> v1::Job {
         None => job.task(0).map(|entry| task(job, &entry)),
     };
     let queue_position = cluster.queue_position(job.id);
-    v1::Job { queue_position, task, ..summary(job) }
+    let summary = summary(job);
+    let message = cluster.waits_for(job.id).unwrap_or_else(|| summary.message.clone());
+    v1::Job { queue_position, task, message, ..summary }
 }
 
 /// A job as stored, without what only a live cluster knows.

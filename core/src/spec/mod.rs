@@ -69,7 +69,7 @@ pub struct JobSpec {
     pub pull: PullPolicy,
     /// Time between the stop signal and SIGKILL.
     pub grace: Duration,
-    /// Signal of a stop; `None` means the image's own, else SIGTERM.
+    /// Signal of a stop; `None` means SIGTERM.
     pub stop_signal: Option<Signal>,
     /// Which network the container has.
     pub network: NetworkMode,

@@ -1,12 +1,18 @@
 //! One task of a tail: its attempts one after the other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dockmgr_core::ids::{AttemptId, AttemptNumber, TaskId, TaskIndex};
 use dockmgr_core::log::{End, Entry, Mark, Offsets, Record, Stream, TaskPosition};
+use tokio::time::Instant;
 
 use super::super::{BegunAttempt, BegunTask, Error, Fate, LogReader, LogStore};
 use super::{Step, Wanted};
+
+/// How long a reader who does not follow waits for the rest of an ended attempt: a worker that was away a moment sends it
+/// within seconds; one that is gone should not hold the reader up for long.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A task that is being read.
 #[derive(Debug)]
@@ -16,6 +22,8 @@ pub(super) struct OpenTask {
     seen: Option<BegunTask>,
     at: Option<TaskPosition>,
     reader: Option<LogReader>,
+    /// Since when the output of an ended attempt is waited for.
+    dry_since: Option<Instant>,
 }
 
 /// What became of a try to get on.
@@ -33,7 +41,7 @@ pub(super) enum Progressed {
 
 impl OpenTask {
     pub(super) fn new(wanted: Arc<Wanted>, index: TaskIndex, at: Option<TaskPosition>) -> Self {
-        Self { wanted, index, seen: None, at, reader: None }
+        Self { wanted, index, seen: None, at, reader: None, dry_since: None }
     }
 
     /// Takes note of how the task stands now.
@@ -138,8 +146,19 @@ impl OpenTask {
         match end {
             Some(end) => self.end(at.attempt, end),
             None if self.wanted.follow => Progressed::Nothing,
+            // Its result has arrived before its output did: whoever waited for the one wants to see the other.
+            None if self.is_on_its_way(at.attempt) => Progressed::Nothing,
             None => Progressed::Done,
         }
+    }
+
+    /// Whether the attempt has ended, its output is still being sent, and there is patience left.
+    fn is_on_its_way(&mut self, attempt: AttemptNumber) -> bool {
+        if !self.known(attempt).is_some_and(|known| matches!(known.fate, Fate::Ended(_))) {
+            return false;
+        }
+        let since = *self.dry_since.get_or_insert_with(Instant::now);
+        since.elapsed() < OUTPUT_PATIENCE
     }
 
     fn show(&mut self, at: TaskPosition, entries: Vec<Entry>) -> Progressed {
