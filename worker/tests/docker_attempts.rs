@@ -251,7 +251,7 @@ async fn a_stop_gives_the_children_of_a_script_their_time() {
     let own = "trap 'sleep 1; echo tidy; exit 0' TERM; echo up; while :; do sleep 0.1; done";
     let rows = [
         (format!("{child}; echo never"), Some("tidy"), 143),
-        (format!("{child} | cat; echo never"), Some("tidy"), 143),
+        (format!("(cd /tmp; {child}; echo never); echo never"), Some("tidy"), 143),
         (format!("{child} & wait; echo never"), Some("tidy"), 143),
         ("echo up; sleep 1000; echo never".to_owned(), None, 143),
         (own.to_owned(), Some("tidy"), 0),

@@ -278,6 +278,10 @@ impl Driver {
         };
         tokio::select! {
             ended = capture => {
+                if self.token.is_cancelled() {
+                    // The worker ends, and so did the capture, in the middle: this is not the end of the output.
+                    return std::future::pending().await;
+                }
                 self.capture = None;
                 self.seen.capture = CaptureState::Done;
                 self.log_end = ended.ok().flatten();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dockmgr_core::agent::Ending;
 use dockmgr_core::cluster::Progress;
-use dockmgr_core::log::{End, Entry as LogEntry};
+use dockmgr_core::log::{End, Entry as LogEntry, Mark};
 use dockmgr_core::outcome::AttemptEnd;
 use dockmgr_core::time::{BootTime, WallTime};
 use dockmgr_support::clock;
@@ -16,6 +16,18 @@ use crate::journal::{self, Change};
 /// Longest message of a result, in bytes.
 const MESSAGE_LIMIT: usize = 4096;
 
+/// What is to be said of the output of a command that ran and whose capture did not come to an end.
+fn not_to_its_end() -> Mark {
+    Mark::Suspect { reason: "the output was not captured to its end".to_owned() }
+}
+
+/// Cuts words to the limit at a character border.
+fn clipped(mut words: String) -> String {
+    let border = (0..=MESSAGE_LIMIT.min(words.len())).rev().find(|at| words.is_char_boundary(*at));
+    words.truncate(border.unwrap_or(0));
+    words
+}
+
 impl Driver {
     /// Writes the result down, durably, then reports it.
     pub(super) async fn end(&mut self, ending: Ending) -> Result<(), journal::Error> {
@@ -25,6 +37,8 @@ impl Driver {
             reason = %end.reason, exit_code = end.exit_code, message = end.message,
             container_id = end.container, "attempt ended"
         );
+        // An end that could not be written will never be delivered, and must not hold the container for ever.
+        self.seen.log_end_durable |= end.log_end.is_none();
         self.journal(Change::Ended(end.clone())).await?;
         self.context.images.release(self.attempt);
         self.report(Progress::Ended(end));
@@ -37,8 +51,7 @@ impl Driver {
         let state = self.state.as_ref().filter(|state| state.started_at.is_some());
         let started = self.entry.started.as_ref().map(|at| at.wall);
         let finished = state.and_then(|state| state.finished_at);
-        let mut message = ending.message;
-        message.truncate(message.floor_char_boundary(MESSAGE_LIMIT));
+        let message = clipped(ending.message);
         AttemptEnd {
             reason: ending.reason,
             exit_code: ending.exit_code,
@@ -75,7 +88,8 @@ impl Driver {
         let finished = async {
             let spool = self.context.spool.attempt(self.attempt).await?;
             let captured = spool.captured();
-            let end = captured.end.unwrap_or_else(|| End::complete(captured.offsets));
+            let marks = if self.entry.started.is_some() { vec![not_to_its_end()] } else { Vec::new() };
+            let end = captured.end.unwrap_or(End { offsets: captured.offsets, marks });
             spool.append(vec![LogEntry::End(end.clone())]).await?;
             Ok::<_, crate::spool::Error>(end)
         };

@@ -7,13 +7,25 @@
 //!
 //! The trap stands in front of the script *in the same shell*: the script's own traps replace it, `exit`, `$?` and line
 //! numbers stay exact (it shares the script's first line), and no shell is left between init and the script. It waits for
-//! background children too, because they got the same signal.
+//! everything that got the same signal: its children, and what is left of the process group where a subshell died of the
+//! signal before its own child. What left the group got no signal and ends with the container. A filter at the end of a
+//! pipeline dies of the signal too, so what a slower part in front of it says afterwards is lost, as in any shell.
 
 use dockmgr_core::spec::{Shell, Signal};
 
 /// Replaces itself by bash where the image has it, else by sh; `$1` is the script.
 const PICK_SHELL: &str =
     r#"if command -v bash >/dev/null 2>&1; then exec bash -c "$1"; else exec sh -c "$1"; fi"#;
+
+/// Waits while another process of the shell's group lives, by the kernel's table: after the name in brackets come state,
+/// parent and group. Only builtins and `sleep`; where either is missing it does not wait. No single quotes: it stands in some.
+const WAIT_FOR_GROUP: &str = concat!(
+    r#"dm_of() { read -r dm_s <"$1" && set -- ${dm_s##*) } && dm_state=$1 dm_group=$3; }; "#,
+    r#"IFS=" "; if dm_of /proc/$$/stat && [ "$dm_group" ]; then dm_own=$dm_group; while :; do dm_more=; "#,
+    r#"for dm_p in /proc/[0-9]*/stat; do [ "$dm_p" = /proc/$$/stat ] && continue; "#,
+    r#"dm_of "$dm_p" && [ "$dm_group" = "$dm_own" ] && [ "$dm_state" != Z ] && dm_more=1; done; "#,
+    r#"[ "$dm_more" ] || break; sleep 0.1 || break; done; fi 2>/dev/null;"#,
+);
 
 /// Shells that understand `trap` as the wrapper writes it.
 const TRAPPING: [&str; 8] = ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh", "busybox"];
@@ -40,7 +52,7 @@ fn with_trap(text: &str, stop: Signal) -> String {
     }
     // The first act of the trap ignores the signal, so that a second one does not cut the wait short.
     let (name, code) = (stop.short_name(), stop.exit_code());
-    format!(r#"trap 'trap "" {name}; wait; exit {code}' {name}; {text}"#)
+    format!(r#"trap 'trap "" {name}; wait; {WAIT_FOR_GROUP} exit {code}' {name}; {text}"#)
 }
 
 #[cfg(test)]

@@ -266,7 +266,10 @@ fn trap(
     let (handler, names) = arguments.split_first()?;
     for name in names {
         let signal = signals::parse(name)?;
-        let handler = if handler == "-" { None } else { Some(compile_script(handler, variables)?) };
+        // A handler beyond this language, such as a wrapper's own, ends the program the way the signal would.
+        let ends = || vec![always(Action::Exit(128 + signal))];
+        let compiled = || compile_script(handler, variables).unwrap_or_else(ends);
+        let handler = (handler != "-").then(compiled);
         steps.push(Step { guard, action: Action::Trap(signal, handler) });
     }
     Some(())
