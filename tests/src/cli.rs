@@ -25,6 +25,7 @@ pub struct Output {
     shown: String,
 }
 
+#[expect(clippy::return_self_not_must_use, reason = "an expectation is complete without a look at the output")]
 impl Output {
     /// Standard output as text without the last newline.
     pub fn text(&self) -> String {
@@ -44,7 +45,6 @@ impl Output {
 
     /// Panics unless the exit code is this one.
     #[track_caller]
-    #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{}", self.describe());
         self
@@ -52,7 +52,6 @@ impl Output {
 
     /// Panics unless standard error contains this text.
     #[track_caller]
-    #[must_use]
     pub fn expect_error(self, fragment: &str) -> Self {
         assert!(self.errors().contains(fragment), "'{fragment}' is missing: {}", self.describe());
         self
