@@ -27,6 +27,8 @@ use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Workers};
 
 /// Largest message taken in: a spec is at most half of it, a piece of output a quarter.
 const MAX_MESSAGE_BYTES: usize = 1 << 20;
+/// Largest message of a worker: a Hello names every attempt in its journal, ten thousand results after a long outage.
+const MAX_HELLO_BYTES: usize = 16 << 20;
 /// Largest message sent: a page of 1000 jobs with large specs.
 const MAX_REPLY_BYTES: usize = 64 << 20;
 /// Streams of one connection at a time.
@@ -142,7 +144,7 @@ pub(crate) async fn bind(listen: SocketAddr, tls: Option<&Tls>, services: Servic
     let nodes = NodeServiceServer::new(services.nodes).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let events = EventServiceServer::new(services.events).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let workers = WorkerServiceServer::new(services.workers)
-        .max_decoding_message_size(MAX_MESSAGE_BYTES)
+        .max_decoding_message_size(MAX_HELLO_BYTES)
         .max_encoding_message_size(MAX_REPLY_BYTES);
     let router = router
         .add_service(InterceptedService::new(nodes, gate.clone()))
@@ -183,7 +185,7 @@ fn builder() -> Server<Layers> {
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
-/// A message over the limit is refused by the library with OUT_OF_RANGE, which in this API means a place in a stream that
+/// A message over the limit is refused by the library with `OUT_OF_RANGE`, which in this API means a place in a stream that
 /// is not kept any more; what it is, is a limit of ours.
 fn too_large_is_exhausted(mut response: http::Response<Body>) -> http::Response<Body> {
     const OUT_OF_RANGE: &str = "11";

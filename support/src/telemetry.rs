@@ -38,7 +38,9 @@ pub fn start(format: Format, level: &str) -> Result<(), String> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+        .with_target(false)
+        // A log line that cannot be written, say to a full disk, must not end the program.
+        .log_internal_errors(false);
     let started = match format {
         Format::Text => builder.try_init(),
         Format::Json => builder.json().try_init(),

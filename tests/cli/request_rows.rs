@@ -233,6 +233,7 @@ async fn batches_are_all_or_nothing() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a flat table")]
 async fn odd_waits_stops_logs_and_nodes_get_their_code() {
     let cluster = Cluster::fake().await;
     let api = Api::of(&cluster).await;
@@ -312,7 +313,7 @@ async fn odd_waits_stops_logs_and_nodes_get_their_code() {
     table.row("nodes, page of minus one", Code::InvalidArgument, nodes.list_nodes(nodes_page).await);
     let after = v1::WatchEventsRequest { after_sequence: u64::MAX, ..v1::WatchEventsRequest::default() };
     let from_the_future = first(events.watch_events(after).await).await;
-    assert!(from_the_future.as_ref().map_or(true, |none| none.is_none()), "{from_the_future:?}");
+    assert!(from_the_future.as_ref().map_or(true, Option::is_none), "{from_the_future:?}");
     table.row(
         "retry a job that is not",
         Code::NotFound,

@@ -11,15 +11,18 @@ use tonic_types::StatusExt as _;
 /// What is done to a good spec, and the field the answer must name.
 type Row = (&'static str, fn(&mut JobSpec), &'static str);
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of the field it fills")]
 fn duration(seconds: i64, nanos: i32) -> Option<dockmgr_proto::wkt::Duration> {
     Some(dockmgr_proto::wkt::Duration { seconds, nanos })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of the field it fills")]
 fn argv(words: &[&str]) -> Option<v1::Command> {
     let args = words.iter().map(|word| (*word).to_owned()).collect();
     Some(v1::Command { form: Some(v1::command::Form::Argv(v1::Argv { args })), entrypoint: None })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the shape of the field it fills")]
 fn script(text: String, shell: &str) -> Option<v1::Command> {
     let form = v1::command::Form::Script(v1::Script { text, shell: shell.to_owned() });
     Some(v1::Command { form: Some(form), entrypoint: None })
@@ -164,7 +167,7 @@ async fn every_bad_spec_is_refused_with_the_name_of_its_field() {
         match jobs.create_job(request).await {
             Ok(_) => wrong.push(format!("{name}: was taken")),
             Err(status) if status.code() != Code::InvalidArgument => {
-                wrong.push(format!("{name}: {status:?}"))
+                wrong.push(format!("{name}: {status:?}"));
             }
             Err(status) => {
                 let fields = fields(&status);

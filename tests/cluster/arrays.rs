@@ -57,7 +57,7 @@ async fn one_task_of_an_array_can_be_stopped_alone() {
     let states = async || {
         let request = ListTasksRequest { job: job.to_string(), ..ListTasksRequest::default() };
         let tasks = client.list_tasks(request).await.expect("the job is known").tasks;
-        tasks.iter().map(|task| task.state()).collect::<Vec<_>>()
+        tasks.iter().map(dockmgr_proto::v1::Task::state).collect::<Vec<_>>()
     };
     let due = async |what: &str, due: [TaskState; 3]| {
         wait_until(what, Duration::from_secs(30), async || {

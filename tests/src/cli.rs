@@ -25,7 +25,10 @@ pub struct Output {
     shown: String,
 }
 
-#[expect(clippy::return_self_not_must_use, reason = "an expectation is complete without a look at the output")]
+#[expect(
+    clippy::return_self_not_must_use,
+    reason = "an expectation is complete without a look at the output"
+)]
 impl Output {
     /// Standard output as text without the last newline.
     pub fn text(&self) -> String {

@@ -12,6 +12,7 @@ use super::config::Config;
 use super::effect::{Note, NoteKind};
 use super::ending::{self, Budget, FollowUp};
 use super::job::{Job, JobOutcome};
+use super::report::note_start;
 use super::state::Cluster;
 use super::task::{AttemptEntry, TaskEntry};
 use super::timers::Timer;
@@ -23,6 +24,8 @@ impl Cluster {
         let Some(task) = job.tasks.get(&position) else { return };
         let follow_up = ending::follow_up(&end, budget(job, task, &self.config));
         let digest = end.image_digest.as_deref().map(|digest| shared_digest(job, digest));
+        // A short command may end before anything was reported about its start.
+        let first_start = note_start(job, end.started);
         let Some(task) = job.tasks.get_mut(&position) else { return };
         let (message, end_reason) = (end_message(&end), end.reason);
         task.message.clone_from(&end.message);
@@ -40,8 +43,11 @@ impl Cluster {
             }
             FollowUp::RetryOwn | FollowUp::RetryInfra => job.set_state(position, TaskState::Queued),
         }
-        if job.pinned_digest.is_none() && digest.is_some() {
+        let pinned = job.pinned_digest.is_none() && digest.is_some();
+        if pinned {
             job.pinned_digest = digest;
+        }
+        if pinned || first_start {
             self.dirty_job(id.job());
         }
         self.free_place(id, node);

@@ -184,7 +184,7 @@ impl Cluster {
 }
 
 /// Records the first start of a job; says whether it was the first.
-fn note_start(job: &mut Job, started: Option<WallTime>) -> bool {
+pub(super) fn note_start(job: &mut Job, started: Option<WallTime>) -> bool {
     if job.started.is_some() {
         return false;
     }

@@ -161,6 +161,12 @@ impl Config {
             key: flags.key.or(file.key),
             token: token_file.as_deref().map(token).transpose()?,
         };
+        if credentials.cert.is_some() != credentials.key.is_some() {
+            return Err(values::wrong(
+                "cert",
+                "a certificate and its key belong together: give both or none",
+            ));
+        }
         let allow_mounts = if flags.allow_mount.is_empty() { file.allow_mounts } else { flags.allow_mount };
         Ok(Self {
             coordinators: values::addresses(&coordinators)?,
@@ -171,7 +177,7 @@ impl Config {
                 cpu_millis: flags.cpus.or(file.cpus).map(values::cpu_millis).transpose()?,
                 memory: flags.memory.or(file.memory).map(|size| values::size("memory", &size)).transpose()?,
             },
-            docker: text(flags.docker, file.docker, crate::runtime::docker::DEFAULT_SOCKET),
+            docker: values::socket(&text(flags.docker, file.docker, crate::runtime::docker::DEFAULT_SOCKET))?,
             runtime: flags.runtime.or(file.runtime).unwrap_or(RuntimeChoice::Docker),
             allow_mounts: values::folders(allow_mounts)?,
             credentials,

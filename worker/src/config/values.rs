@@ -33,6 +33,15 @@ const SIZE_UNITS: [(&str, u64); 13] = [
     ("b", 1),
 ];
 
+/// The daemon's socket: an absolute path, with or without `unix://`. A TCP socket without TLS would give the host away.
+pub(super) fn socket(text: &str) -> Result<String, Error> {
+    let path = text.strip_prefix("unix://").unwrap_or(text);
+    if path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    Err(wrong("docker", "it is the absolute path of the daemon's unix socket; other connections are refused"))
+}
+
 /// An error about one setting.
 pub(super) fn wrong(name: &'static str, problem: impl Into<String>) -> Error {
     Error::Value { name, problem: problem.into() }

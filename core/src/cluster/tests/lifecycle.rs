@@ -27,6 +27,15 @@ fn a_job_is_placed_runs_and_succeeds() {
 }
 
 #[test]
+fn a_job_that_ends_before_its_start_was_reported_has_started_too() {
+    let mut t = Scenario::new().worker("w1", "4cpu");
+    let job = t.submit("1cpu");
+    t.exit("w1", "1.0.1", 0);
+    let record = t.cluster.job(job).expect("kept");
+    assert!(record.started.is_some() && record.started <= record.ended);
+}
+
+#[test]
 fn a_repeated_or_late_report_changes_nothing_and_is_acknowledged_again() {
     let mut t = Scenario::new().worker("w1", "4cpu");
     let job = t.submit("1cpu");
