@@ -25,6 +25,9 @@ pub(super) fn share(workers: u16) -> Share {
     }
 }
 
+/// What a worker claims to have where nothing is run: enough to see many tasks at once.
+pub(super) const PRETENDED: Share = Share { cpu_millis: 64_000, memory_mib: 64 * 1024 };
+
 /// The total in `/proc/meminfo`, which counts in KiB.
 fn total_mib(meminfo: &str) -> Option<u64> {
     let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;

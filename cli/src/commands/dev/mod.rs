@@ -64,7 +64,7 @@ enum Store {
 enum Runtime {
     /// The Docker daemon of this machine
     Docker,
-    /// Nothing is run: tasks end by themselves
+    /// Nothing is run: a few shell words are acted out, with 64 cores a worker
     Fake,
 }
 
@@ -183,7 +183,10 @@ impl Plan {
         let token = machine::fresh_token().map_err(|error| cannot("make a token", &error))?;
         write_private(&token_file, &token)
             .map_err(|error| cannot(&format!("write the token file {}", token_file.display()), &error))?;
-        let share = machine::share(args.workers);
+        let share = match args.runtime {
+            Runtime::Docker => machine::share(args.workers),
+            Runtime::Fake => machine::PRETENDED,
+        };
         Ok(Self { args, data, listen, token_file, share })
     }
 
