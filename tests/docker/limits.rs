@@ -46,7 +46,7 @@ async fn usage_of_a_longer_attempt_is_recorded() {
     cluster.run(["end=$((SECONDS+4)); while [ $SECONDS -lt $end ]; do :; done"]).await.expect_code(0);
     let attempt = cluster.job(1).await.task.expect("one task").attempts.pop().expect("one attempt");
     let usage = attempt.usage.expect("four seconds are enough for a sample");
-    assert!(usage.cpu_seconds > 0.2 && usage.cpu_seconds < 8.0, "{usage:?}");
+    assert!(usage.cpu_seconds > 0.05 && usage.cpu_seconds < 8.0, "{usage:?}");
     assert!(usage.peak_memory_bytes > 100_000, "{usage:?}");
     let run = attempt.run_duration.expect("an ended attempt has it");
     assert!((3..30).contains(&run.seconds), "{run:?}");

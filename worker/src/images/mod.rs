@@ -155,11 +155,19 @@ fn repository(reference: &str) -> &str {
     }
 }
 
-/// The digest under which a registry knows the image; its id if none does.
+/// A repository without what Docker leaves out for its default registry.
+fn familiar(repository: &str) -> &str {
+    let name = repository.strip_prefix("index.").unwrap_or(repository);
+    let name = name.strip_prefix("docker.io/").unwrap_or(name);
+    name.strip_prefix("library/").unwrap_or(name)
+}
+
+/// The digest under which the reference's own registry knows the image; its id if that does not. The digest of another
+/// repository, to which somebody pushed a local image, would not be found under this name.
 fn digest_of(image: &ImageInfo, reference: &str) -> String {
-    let wanted = repository(reference);
-    let digests = || image.repo_digests.iter().filter_map(|entry| entry.split_once('@'));
-    let same = digests().find(|(name, _)| *name == wanted).or_else(|| digests().next());
+    let wanted = familiar(repository(reference));
+    let mut digests = image.repo_digests.iter().filter_map(|entry| entry.split_once('@'));
+    let same = digests.find(|(name, _)| familiar(name) == wanted);
     same.map_or_else(|| image.id.clone(), |(_, digest)| digest.to_owned())
 }
 
@@ -184,6 +192,23 @@ mod tests {
             ("a/b:1@sha256:00", "a/b"),
         ] {
             assert_eq!(repository(reference), expected);
+        }
+    }
+
+    #[test]
+    fn an_image_is_pinned_by_its_own_registrys_digest_or_by_its_id() {
+        let image = |repo_digests: &[&str]| ImageInfo {
+            id: "sha256:id".to_owned(),
+            repo_digests: repo_digests.iter().map(|entry| (*entry).to_owned()).collect(),
+            ..ImageInfo::default()
+        };
+        for (reference, repo_digests, expected) in [
+            ("dockmgr/base:local", &["127.0.0.1:5000/dockmgr/base@sha256:other"][..], "sha256:id"),
+            ("dockmgr/base:local", &[], "sha256:id"),
+            ("docker.io/library/debian:12", &["debian@sha256:aa"], "sha256:aa"),
+            ("a/b", &["c/d@sha256:cc", "a/b@sha256:bb"], "sha256:bb"),
+        ] {
+            assert_eq!(digest_of(&image(repo_digests), reference), expected, "{reference} {repo_digests:?}");
         }
     }
 }
