@@ -58,7 +58,7 @@ pub(crate) fn explain_end(job: &Job, seen: bool) -> Option<String> {
         EndReason::Timeout if job.start_time.is_none() => "it waited longer than --queue-timeout",
         EndReason::Timeout => "it ran longer than --timeout",
         EndReason::Oom if !job.message.is_empty() => "out of memory, --memory gives more",
-        EndReason::Oom => "the command used more memory than it may and was killed, --memory gives more",
+        EndReason::Oom => "the command ran out of memory (--memory gives more)",
         EndReason::StartFailed => "the container could not be started",
         EndReason::ImageFailed => "the image could not be had",
         EndReason::InfraUnknown => "nobody can tell what became of the command",

@@ -155,7 +155,15 @@ impl Cluster {
     }
 
     fn note_attempt(&mut self, kind: NoteKind, id: AttemptId, message: String) {
-        self.out.notes.push(Note { kind, job: Some(id.job()), attempt: Some(id), node: None, message });
+        let node = self.node_of(id);
+        self.out.notes.push(Note { kind, job: Some(id.job()), attempt: Some(id), node, message });
+    }
+
+    /// The node an attempt was placed on; `None` if the attempt is not kept any more.
+    fn node_of(&self, id: AttemptId) -> Option<NodeId> {
+        let job = self.jobs.get(&id.job())?;
+        let task = job.task(job.indices.position_of(id.task.index)?)?;
+        task.attempts.iter().find(|attempt| attempt.number == id.number).map(|attempt| attempt.node)
     }
 
     /// Moves a live attempt and its task to a state. What a stop was stored for shows as stopping, unless it is unknown.
