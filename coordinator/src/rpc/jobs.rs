@@ -79,18 +79,16 @@ impl JobService for Jobs {
         request: Request<v1::GetJobRequest>,
     ) -> Result<Response<v1::GetJobResponse>, Status> {
         let request = request.into_inner();
-        let id = references::job(&self.handle, &request.job).await?;
-        let found = self.handle.read(move |cluster, _| {
-            let job = cluster.job(id)?;
-            let verdicts = if request.explain { cluster.explain(id) } else { Vec::new() };
-            Some(v1::GetJobResponse {
+        let explain = request.explain;
+        let seen = references::look_at_job(&self.handle, &request.job, move |cluster, job| {
+            let verdicts = if explain { cluster.explain(job.id) } else { Vec::new() };
+            v1::GetJobResponse {
                 job: Some(view::job(cluster, job)),
                 verdicts: verdicts.iter().map(view::verdict).collect(),
                 failed_tasks: view::failed_tasks(job),
-            })
+            }
         });
-        let found = found.await.map_err(|error| status::no_answer(&error))?;
-        found.map(Response::new).ok_or_else(|| gone(id))
+        seen.await.map(Response::new)
     }
 
     async fn list_jobs(
