@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dockmgr_core::cluster;
 use dockmgr_core::ids::ClusterId;
 use dockmgr_core::spec::Defaults;
 use dockmgr_support::backoff::Backoff;
@@ -79,7 +78,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let bound = bind(&config, &handle, &log_store, tasks).await?;
     let health = bound.health.clone();
     tracing::info!(address = %bound.address, store = store.kind(), data = %config.data.display(), "coordinator is up");
-    let terms = Terms { store, config: decisions(&config), heartbeat: config.heartbeat };
+    let terms = Terms { store, config: config.cluster.clone() };
     let closing = CancellationToken::new();
     let serving = tasks.spawn("api", bound.run(closing.clone()));
     let ended = tokio::select! {
@@ -107,7 +106,7 @@ async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Ta
         retention::run(
             log_store.clone(),
             handle.clone(),
-            config.keep_finished,
+            config.cluster.finished_keep,
             doomed,
             tasks.token().clone(),
         ),
@@ -125,14 +124,6 @@ async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Ta
         gate: Gate::new(config.token.clone()),
     };
     Ok(server::bind(config.listen, config.tls.as_ref(), services).await?)
-}
-
-fn decisions(config: &Config) -> cluster::Config {
-    cluster::Config {
-        suspect_after: config.suspect_after,
-        finished_keep: config.keep_finished,
-        ..cluster::Config::default()
-    }
 }
 
 /// Campaigns and leads, again and again, until `stop` is cancelled or the store fails for good.

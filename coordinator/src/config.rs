@@ -3,12 +3,13 @@
 //! Owns reading and checking. Nothing else in the crate looks at the environment or at the command line.
 
 mod file;
+mod timing;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
+use dockmgr_core::cluster;
 use dockmgr_core::spec::ImageRef;
 use dockmgr_support::secret::{self, ApiToken};
 use dockmgr_support::telemetry::Format;
@@ -66,6 +67,8 @@ pub struct Args {
     /// Image of jobs that name none.
     #[arg(long, env = "DOCKMGR_DEFAULT_IMAGE", value_name = "IMAGE")]
     default_image: Option<String>,
+    #[command(flatten)]
+    timing: timing::Flags,
     /// Settings file (TOML).
     #[arg(long, env = "DOCKMGR_COORDINATOR_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -102,12 +105,8 @@ pub struct Config {
     pub token: Option<ApiToken>,
     /// Image of jobs that name none.
     pub default_image: ImageRef,
-    /// How often workers send a heartbeat.
-    pub heartbeat: Duration,
-    /// How long a worker may be silent before its attempts are unknown.
-    pub suspect_after: Duration,
-    /// How long ended jobs are kept.
-    pub keep_finished: Duration,
+    /// How the cluster decides: when workers are suspected, fenced and given up, how long ended jobs are kept.
+    pub cluster: cluster::Config,
 }
 
 /// TLS material as PEM.
@@ -206,18 +205,8 @@ impl Config {
                 store::Config::Etcd(etcd)
             }
         };
-        let timing = file.timing.checked()?;
-        Ok(Self {
-            listen,
-            data,
-            store,
-            tls,
-            token,
-            default_image,
-            heartbeat: timing.heartbeat,
-            suspect_after: timing.suspect_after,
-            keep_finished: timing.keep_finished,
-        })
+        let cluster = timing::checked(args.timing, file.timing)?;
+        Ok(Self { listen, data, store, tls, token, default_image, cluster })
     }
 }
 

@@ -72,7 +72,7 @@ async fn a_coordinator_refuses_settings_that_cannot_be_meant() {
         (vec!["--token-file", "/dev/zero"], 2, "plain file"),
         (vec!["--config", &unknown], 2, "lissten"),
         (vec!["--config", &unit], 2, "parsecs"),
-        (vec!["--config", &tight], 2, "suspect_after"),
+        (vec!["--config", &tight], 2, "suspect-after"),
         (vec!["--config", &zero], 2, "keep_finished"),
         (vec!["--config", &here], 2, "plain file"),
         (vec!["--config", "/dev/zero"], 2, "plain file"),

@@ -1,6 +1,7 @@
 //! Settings that must be refused, and the order of their sources.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use super::*;
 
@@ -62,18 +63,37 @@ fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
     std::fs::write(&path, "listen = \"127.0.0.1:1\"\n[timing]\nheartbeat = \"1s\"\n").expect("write");
     let file = path.to_str().expect("utf-8");
     let from_file = config(&["--config", file]).expect("valid");
-    assert_eq!((from_file.listen.port(), from_file.heartbeat), (1, Duration::from_secs(1)));
+    assert_eq!((from_file.listen.port(), from_file.cluster.heartbeat), (1, Duration::from_secs(1)));
     assert_eq!(config(&["--config", file, "--listen", "127.0.0.1:2"]).expect("valid").listen.port(), 2);
     for (text, word) in [
         ("lisen = \"x\"", "lisen"),
         ("[timing]\nheartbeat = \"5x\"", "heartbeat"),
         ("[timing]\nheartbeat = \"0s\"", "heartbeat"),
-        ("[timing]\nheartbeat = \"30s\"", "suspect_after"),
+        ("[timing]\nheartbeat = \"30s\"", "suspect-after"),
+        ("[timing]\nlost_after = \"250s\"", "lost-after"),
         ("store = \"sqlite\"", "sqlite"),
     ] {
         std::fs::write(&path, text).expect("write");
         let error = config(&["--config", file]).expect_err("refused");
         let chain = dockmgr_support::error_chain::Chain(&error).to_string();
         assert!(chain.contains(word), "{text}: {chain}");
+    }
+}
+
+#[test]
+fn the_times_of_losing_a_worker_come_from_flags_and_must_fit_together() {
+    let times = ["--suspect-after", "5s", "--fence-after", "20s", "--lost-after", "30s"];
+    let cluster = config(&times).expect("they fit").cluster;
+    let seconds = [cluster.suspect_after, cluster.fence_after, cluster.lost_after].map(|time| time.as_secs());
+    assert_eq!(seconds, [5, 20, 30]);
+    for (args, word) in [
+        (["--suspect-after", "3s"], "twice the heartbeat"),
+        (["--suspect-after", "240s"], "fence-after"),
+        (["--fence-after", "290s"], "at least 313s"),
+        (["--lost-after", "240s"], "at least 260s"),
+        (["--lost-after", "5"], "not a time"),
+    ] {
+        let error = config(&args).expect_err("refused").to_string();
+        assert!(error.contains(word), "{args:?}: {error}");
     }
 }

@@ -1,8 +1,6 @@
 //! Commands of the cluster as messages to a worker's session.
 
-use std::time::Duration;
-
-use dockmgr_core::cluster::Command;
+use dockmgr_core::cluster::{Command, Config};
 use dockmgr_core::ids::{ClusterId, Epoch};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, session_response::Message};
@@ -11,13 +9,14 @@ use dockmgr_proto::v1::{self, session_response::Message};
 pub(super) fn message(
     epoch: Epoch,
     cluster_id: ClusterId,
-    heartbeat: Duration,
+    config: &Config,
     command: &Command,
 ) -> v1::SessionResponse {
     let message = match command {
         Command::Welcome => Message::Welcome(v1::Welcome {
             cluster_id: cluster_id.to_string(),
-            heartbeat_interval: Some(convert::time::duration_to_wire(heartbeat)),
+            heartbeat_interval: Some(convert::time::duration_to_wire(config.heartbeat)),
+            fence_after: Some(convert::time::duration_to_wire(config.fence_after)),
         }),
         Command::Start(start) => Message::Start(convert::session::start_to_wire(start)),
         Command::Stop { attempt, cause, signal, grace } => {

@@ -53,10 +53,8 @@ const SAFETY_TICK: Duration = Duration::from_secs(5);
 pub struct Terms {
     /// The state.
     pub store: Store,
-    /// How the cluster decides.
+    /// How the cluster decides, and the times workers are told.
     pub config: Config,
-    /// How often workers send a heartbeat.
-    pub heartbeat: Duration,
 }
 
 /// Makes the publisher of terms and the handle that follows it.
@@ -256,7 +254,7 @@ impl Controller<'_> {
 
     fn release(&mut self, outbox: Outbox) {
         for send in outbox.sends {
-            let message = commands::message(self.epoch, self.cluster_id, self.terms.heartbeat, &send.command);
+            let message = commands::message(self.epoch, self.cluster_id, &self.terms.config, &send.command);
             self.sessions.send(send.node, send.incarnation, message);
         }
         for (waiting, answer) in outbox.answers {

@@ -37,7 +37,7 @@ mod task;
 mod time;
 mod timers;
 
-pub use config::{CHUNK_TASKS, Config};
+pub use config::{CHUNK_TASKS, Config, FENCE_GRACE, FENCE_KILL, TimesError};
 pub use counts::{Counts, Totals};
 pub use effect::{Command, Effects, Note, NoteKind, Record, Reply, Send, Start, StopCause, Verdict};
 pub use ending::exit_code;

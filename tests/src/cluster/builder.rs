@@ -45,6 +45,8 @@ pub struct Builder {
     worker_env: Vec<(String, String)>,
     labels: Vec<String>,
     suspect_after: Duration,
+    fence_after: Duration,
+    lost_after: Duration,
     prefix: String,
 }
 
@@ -60,6 +62,8 @@ impl Default for Builder {
             worker_env: Vec::new(),
             labels: Vec::new(),
             suspect_after: Duration::from_secs(5),
+            fence_after: Duration::from_secs(240),
+            lost_after: Duration::from_secs(300),
             prefix: format!("dockmgr-test-{}", Uuid::now_v7().simple()),
         }
     }
@@ -135,6 +139,13 @@ impl Builder {
         self
     }
 
+    /// When a silent worker is suspected, when it must have ended its attempts itself, when it is given up.
+    #[must_use]
+    pub fn loss_times(mut self, suspect: Duration, fence: Duration, lost: Duration) -> Self {
+        (self.suspect_after, self.fence_after, self.lost_after) = (suspect, fence, lost);
+        self
+    }
+
     /// Starts everything and waits until all workers take work.
     pub async fn start(self) -> Cluster {
         let mut cluster = self.coordinator_only().await;
@@ -173,9 +184,7 @@ impl Builder {
 
     fn coordinator_command(&self, folder: &Path, port: u16, etcd: Option<&Etcd>) -> Command {
         let config = folder.join("coordinator.toml");
-        let suspect = self.suspect_after.as_millis();
-        fs::write(&config, format!("[timing]\nheartbeat = \"500ms\"\nsuspect_after = \"{suspect}ms\"\n"))
-            .expect("write the coordinator's settings");
+        fs::write(&config, "[timing]\nheartbeat = \"500ms\"\n").expect("write the coordinator's settings");
         let mut command = program("dockmgr-coordinator", folder);
         command
             .args(["--listen", &format!("127.0.0.1:{port}")])
@@ -185,6 +194,9 @@ impl Builder {
             .arg(folder.join("token"))
             .arg("--config")
             .arg(config)
+            .args(["--suspect-after", &format!("{}ms", self.suspect_after.as_millis())])
+            .args(["--fence-after", &format!("{}ms", self.fence_after.as_millis())])
+            .args(["--lost-after", &format!("{}ms", self.lost_after.as_millis())])
             .args(["--default-image", &base_image()]);
         if let Some(etcd) = etcd {
             command.args(["--store", "etcd", "--etcd", &etcd.url, "--etcd-prefix", &self.prefix]);
