@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
-use crate::logs::{self, LogStore};
+use crate::logs::{self, LogStore, Sharing};
 use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
@@ -73,7 +73,7 @@ impl Error {
 pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Result<(), Error> {
     make_private(&config.data).map_err(|source| Error::Data { path: config.data.clone(), source })?;
     let store = Store::open(&config.store).await?;
-    let log_store = LogStore::open(config.data.join("logs"), tasks)?;
+    let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), tasks)?;
     let (publisher, handle) = controller::handle();
     let bound = bind(&config, &handle, &log_store, tasks).await?;
     let health = bound.health.clone();
@@ -88,7 +88,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
             Err(_) => Ok(()),
         },
         // Leading ended: the program stops, or the store cannot be believed any more.
-        led = lead_for_ever(&terms, &publisher, &health, tasks, &stop) => led,
+        led = lead_for_ever(&terms, &publisher, &log_store, &health, tasks, &stop) => led,
     };
     health.set(false).await;
     closing.cancel();
@@ -126,17 +126,27 @@ async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Ta
     Ok(server::bind(config.listen, config.tls.as_ref(), services).await?)
 }
 
+/// Whether other coordinators may use the log folder, too.
+fn sharing(store: &store::Config) -> Sharing {
+    match store {
+        store::Config::Memory | store::Config::Redb(_) => Sharing::Alone,
+        store::Config::Etcd(_) => Sharing::Terms,
+    }
+}
+
 /// Campaigns and leads, again and again, until `stop` is cancelled or the store fails for good.
 async fn lead_for_ever(
     terms: &Terms,
     publisher: &Publisher,
+    log_store: &LogStore,
     health: &Health,
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
     loop {
-        let ended = lead_once(terms, publisher, health, tasks, stop).await;
+        let ended = lead_once(terms, publisher, log_store, health, tasks, stop).await;
+        log_store.end_term();
         health.set(false).await;
         match ended {
             Ok(()) if stop.is_cancelled() => return Ok(()),
@@ -159,6 +169,7 @@ async fn lead_for_ever(
 async fn lead_once(
     terms: &Terms,
     publisher: &Publisher,
+    log_store: &LogStore,
     health: &Health,
     tasks: &Tasks,
     stop: &CancellationToken,
@@ -170,6 +181,7 @@ async fn lead_once(
     let ended = async {
         let cluster_id = terms.store.cluster_id(lease.epoch(), ClusterId(Uuid::now_v7())).await?;
         tracing::info!(epoch = %lease.epoch(), %cluster_id, "leading");
+        log_store.begin_term(lease.epoch());
         health.set(true).await;
         controller::lead(terms, cluster_id, &lease, publisher, stop.clone()).await
     }

@@ -28,9 +28,12 @@ pub struct Args {
     /// Address to serve the API on; one off loopback needs TLS and a token, or --insecure-bind.
     #[arg(long, env = "DOCKMGR_LISTEN", value_name = "ADDR")]
     listen: Option<String>,
-    /// Folder of the embedded store and of the logs.
+    /// Folder of the embedded store and, unless --logs says otherwise, of the output of jobs.
     #[arg(long, env = "DOCKMGR_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Folder of the output of jobs, where it is not DATA/logs; several coordinators must share it.
+    #[arg(long, env = "DOCKMGR_LOGS", value_name = "DIR")]
+    logs: Option<PathBuf>,
     /// Where the state is kept.
     #[arg(long, env = "DOCKMGR_STORE", value_enum)]
     store: Option<StoreKind>,
@@ -95,8 +98,10 @@ pub enum StoreKind {
 pub struct Config {
     /// Address of the API.
     pub listen: SocketAddr,
-    /// Folder of the logs and of the embedded store.
+    /// Folder of the embedded store.
     pub data: PathBuf,
+    /// Folder of the output of jobs.
+    pub logs: PathBuf,
     /// The store.
     pub store: store::Config,
     /// Certificate and key, and the CA of client certificates.
@@ -182,6 +187,7 @@ impl Config {
         let insecure = args.insecure_bind || file.insecure_bind;
         check_exposure(listen, tls.is_some(), token.is_some(), insecure)?;
         let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from("/var/lib/dockmgr/coordinator"));
+        let logs = args.logs.or(file.logs).unwrap_or_else(|| data.join("logs"));
         let image = args.default_image.or(file.default_image);
         let default_image = ImageRef::parse(image.as_deref().unwrap_or(DEFAULT_IMAGE))
             .map_err(|error| setting("--default-image", error.to_string()))?;
@@ -206,7 +212,7 @@ impl Config {
             }
         };
         let cluster = timing::checked(args.timing, file.timing)?;
-        Ok(Self { listen, data, store, tls, token, default_image, cluster })
+        Ok(Self { listen, data, logs, store, tls, token, default_image, cluster })
     }
 }
 

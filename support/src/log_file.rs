@@ -1,10 +1,13 @@
-//! A file that holds one attempt's log: opening after a crash, appending, reading from any offset.
+//! A file that holds one attempt's log, or a part of it: opening after a crash, appending, reading from any offset.
 //!
 //! Owns the file operations the worker's spool and the coordinator's log store have in common; the rules and the byte
 //! form are `core::log`'s. All calls block and belong on a blocking thread. When bytes are made durable, who may read
 //! and what is kept is the callers' business.
 //!
-//! Invariant: bytes of the file before [`LogFile::len`] are whole frames and never change.
+//! A log may go on in a further file. Positions then count as if the files were one: the header of the first, and the
+//! frames of all.
+//!
+//! Invariant: frames before [`LogFile::len`] are whole and never change.
 
 mod cursor;
 
@@ -50,6 +53,8 @@ pub enum Error {
 /// What is known about an open file: how long its good part is and what that holds.
 #[derive(Debug, Clone, Default)]
 pub struct LogFile {
+    /// Position of the file's first byte; beyond 0 where the log began in earlier files.
+    start: u64,
     len: u64,
     progress: Progress,
     checkpoints: Checkpoints,
@@ -84,6 +89,16 @@ impl LogFile {
     ///
     /// `visit` sees every entry in order.
     pub fn open(path: &Path, attempt: AttemptId, visit: impl FnMut(&Entry)) -> Result<Opened, Error> {
+        Self::open_after(Self::default(), path, attempt, visit)
+    }
+
+    /// Like [`LogFile::open`], for a file in which the log `before` goes on.
+    pub fn open_after(
+        before: Self,
+        path: &Path,
+        attempt: AttemptId,
+        visit: impl FnMut(&Entry),
+    ) -> Result<Opened, Error> {
         let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
         let file = OpenOptions::new()
             .read(true)
@@ -93,20 +108,39 @@ impl LogFile {
             .open(path)
             .map_err(failed("open"))?;
         let size = file.metadata().map_err(failed("inspect"))?.len();
-        let (mut log, corrupt) = scan(&file, size, attempt, visit).map_err(failed("read"))?;
+        let (mut log, corrupt) = scan(before, &file, size, attempt, None, visit).map_err(failed("read"))?;
+        let good = log.place(log.len);
         if corrupt.is_some() {
-            keep_aside(&file, path, log.len).map_err(failed("set aside"))?;
+            keep_aside(&file, path, good).map_err(failed("set aside"))?;
         }
-        let cut = size - log.len;
+        let cut = size - good;
         if cut > 0 {
-            file.set_len(log.len).map_err(failed("cut"))?;
+            file.set_len(good).map_err(failed("cut"))?;
         }
-        if log.len == 0 {
+        if good == 0 {
             let header = frame::header(attempt);
             file.write_all_at(&header, 0).map_err(failed("begin"))?;
-            log.len = header.len() as u64;
+            log.len = log.start + header.len() as u64;
         }
         Ok(Opened { file, log, cut, corrupt })
+    }
+
+    /// Reads a file that another process may be writing to, in which the log `before` goes on, up to where its streams
+    /// stand at `until`, or to its last whole entry. Changes nothing on the disk.
+    pub fn read_after(
+        before: Self,
+        path: &Path,
+        attempt: AttemptId,
+        until: Option<Offsets>,
+    ) -> Result<(File, Self), Error> {
+        let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed("open"))?;
+        let size = file.metadata().map_err(failed("inspect"))?.len();
+        // What is wrong at its end, or not whole yet, is its writer's to mend.
+        let (mut log, _unfinished) =
+            scan(before, &file, size, attempt, until, |_| ()).map_err(failed("read"))?;
+        log.len = log.len.max(log.start + frame::HEADER_LEN as u64);
+        Ok((file, log))
     }
 
     /// Appends what is new of `entries`, in one write. `noted` sees what was appended.
@@ -140,9 +174,10 @@ impl LogFile {
                 }
             }
         }
-        if let Err(error) = file.write_all_at(&frames, self.len) {
+        let place = self.place(self.len);
+        if let Err(error) = file.write_all_at(&frames, place) {
             // Best effort: a part that stays is overwritten by the next append, or cut off at the next open.
-            if let Err(second) = file.set_len(self.len) {
+            if let Err(second) = file.set_len(place) {
                 tracing::debug!(error = %second, "could not take back a partial write");
             }
             return Err(error);
@@ -156,9 +191,14 @@ impl LogFile {
         Ok(outcome)
     }
 
-    /// Length of the good part of the file in bytes.
+    /// Length of the good part of the log in bytes, earlier files included.
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// Where in the file a position lies that is not in an earlier one.
+    pub fn place(&self, position: u64) -> u64 {
+        position - self.start
     }
 
     /// Whether no entry was appended yet.
@@ -177,17 +217,26 @@ impl LogFile {
     }
 }
 
-/// Reads the file from its start to the first byte that is not a whole entry in order.
+/// Reads the file in which the log `before` goes on, from its start to the first byte that is not a whole entry in order,
+/// or to where the streams stand at `until`.
 fn scan(
+    before: LogFile,
     file: &File,
     size: u64,
     attempt: AttemptId,
+    until: Option<Offsets>,
     mut visit: impl FnMut(&Entry),
 ) -> io::Result<(LogFile, Option<Corrupt>)> {
-    let mut log = LogFile::default();
+    let mut log = before;
+    // The header of a further file takes no room among the positions.
+    log.start = log.len.saturating_sub(frame::HEADER_LEN as u64);
+    log.len = log.start;
     let mut scanner = Scanner::from_start(attempt);
     let mut chunk = vec![0; READ.min(usize::try_from(size).unwrap_or(READ))];
     loop {
+        if until == Some(log.progress.offsets) {
+            return Ok((log, None));
+        }
         match scanner.next_entry() {
             Ok(Some(entry)) => {
                 if log.progress.accept(entry.clone()) != Accept::Append(entry.clone()) {
@@ -195,11 +244,11 @@ fn scan(
                 }
                 visit(&entry);
                 log.progress.advance(&entry);
-                log.len = scanner.position();
+                log.len = log.start + scanner.position();
                 log.checkpoints.note(log.len, log.progress.offsets);
             }
             Ok(None) => {
-                log.len = scanner.position();
+                log.len = log.start + scanner.position();
                 let left = size.saturating_sub(scanner.fed_to());
                 let take = chunk.len().min(usize::try_from(left).unwrap_or(usize::MAX));
                 let read = file.read_at(&mut chunk[..take], scanner.fed_to())?;

@@ -17,6 +17,7 @@ const MAX_BYTES: u64 = 1 << 20;
 pub(super) struct File {
     pub(super) listen: Option<String>,
     pub(super) data: Option<PathBuf>,
+    pub(super) logs: Option<PathBuf>,
     pub(super) store: Option<StoreKind>,
     pub(super) etcd: Option<Vec<String>>,
     pub(super) etcd_prefix: Option<String>,

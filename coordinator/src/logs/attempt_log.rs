@@ -1,24 +1,27 @@
 //! The kept output of one attempt.
 //!
 //! ```text
-//!   unopened --first use, file there--> open      (scanned, torn tail cut, synced: all of it is durable)
-//!   unopened --first append, no file--> open      (created)
-//!   open --delete_job--> deleted                  (appends and readers hear Error::Deleted)
+//!   unopened --first use--> open         (scanned, torn tail cut, synced: all of it is durable)
+//!   open --first append--> open          (with a file of this process)
+//!   open --delete_job--> deleted         (appends and readers hear Error::Deleted)
+//!   open --the term ends--> retired      (appends hear Error::NotLeading; reading goes on)
 //! ```
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dockmgr_core::ids::AttemptId;
+use dockmgr_core::ids::{AttemptId, Epoch};
 use dockmgr_core::log::{Checkpoint, Entry, Offsets, Progress};
-use dockmgr_support::log_file::{Appended, Cursor, LogFile};
+use dockmgr_support::log_file::{Appended, Cursor, fetch};
 use tokio::sync::watch;
 
 use super::error::run;
+use super::segments::Segments;
 use super::store::Shared;
+use super::writer::Writer;
 use super::{Error, layout};
 
 /// Unsynced bytes of one attempt at which the syncer is woken early.
@@ -28,7 +31,7 @@ const SYNC_BYTES: u64 = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct AttemptLog {
     attempt: AttemptId,
-    path: PathBuf,
+    writer: Writer,
     held: Mutex<Held>,
     written: watch::Sender<Written>,
     durable: watch::Sender<Progress>,
@@ -45,8 +48,8 @@ pub(super) struct Written {
 #[derive(Debug)]
 struct Held {
     state: State,
-    log: LogFile,
-    /// Bytes of the file that were synced.
+    segments: Segments,
+    /// Bytes of the log that were synced.
     synced: u64,
     /// Whether the syncer knows that there is something to sync.
     queued: bool,
@@ -59,40 +62,44 @@ enum State {
     Unopened,
     Open,
     Deleted,
+    Retired,
 }
 
 impl AttemptLog {
-    pub(super) fn new(root: &Path, attempt: AttemptId) -> Self {
+    pub(super) fn new(attempt: AttemptId, writer: Writer) -> Self {
         let held = Held {
             state: State::Unopened,
-            log: LogFile::default(),
+            segments: Segments::default(),
             synced: 0,
             queued: false,
             new_name: false,
         };
         Self {
             attempt,
-            path: layout::file(root, attempt),
+            writer,
             held: Mutex::new(held),
             written: watch::Sender::new(Written::default()),
             durable: watch::Sender::new(Progress::default()),
         }
     }
 
-    /// Reads what is on the disk, if it was not yet. Afterwards the watches tell the truth.
+    /// Reads what is on the disk, if that was not done yet or another coordinator may have added to it. Afterwards the
+    /// watches tell the truth.
     pub(super) async fn recover(self: &Arc<Self>, shared: &Arc<Shared>) -> Result<(), Error> {
-        if self.lock().state == State::Open {
+        if self.lock().is_settled(self.writer) {
             return Ok(());
         }
         let (this, shared) = (Arc::clone(self), Arc::clone(shared));
         run(move || {
             let mut held = this.lock();
-            if held.state == State::Unopened && this.path.exists() {
-                this.open(&mut held, &shared)?;
-            }
-            Ok(())
+            if held.is_settled(this.writer) { Ok(()) } else { this.look(&mut held, &shared) }
         })
         .await
+    }
+
+    /// Whether another coordinator may still add to what was read.
+    pub(super) fn may_grow_elsewhere(&self) -> bool {
+        !self.lock().is_settled(self.writer)
     }
 
     /// Appends what is new; `Ok` means written, the durable watch says when it is synced. Repeats are skipped.
@@ -120,41 +127,49 @@ impl AttemptLog {
     }
 
     pub(super) fn cursor(&self, from: Offsets) -> Cursor {
-        Cursor::new(self.lock().log.checkpoints(), from)
+        Cursor::new(self.lock().segments.log.checkpoints(), from)
     }
 
     pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
-        self.lock().log.checkpoints().as_slice().to_vec()
+        self.lock().segments.log.checkpoints().as_slice().to_vec()
     }
 
-    /// The open file, opened again if it was closed meanwhile. Blocks.
-    pub(super) fn file(&self, shared: &Shared) -> Result<Arc<File>, Error> {
-        if let Some(file) = shared.files.get(self.attempt) {
-            return Ok(file);
-        }
-        let opened = OpenOptions::new().read(true).write(true).open(&self.path);
-        let file = Arc::new(opened.map_err(Error::io("open", &self.path))?);
-        shared.files.put(self.attempt, Arc::clone(&file));
-        Ok(file)
+    /// Reads up to `most` bytes at `position`, of the first `len` of the log. Blocks.
+    pub(super) fn fetch(
+        &self,
+        shared: &Shared,
+        position: u64,
+        len: u64,
+        most: usize,
+    ) -> Result<Vec<u8>, Error> {
+        let located = {
+            let held = self.lock();
+            held.segments.locate(position).map(|(segment, place, left)| {
+                (segment.path.clone(), segment.epoch, place, left.min(len.saturating_sub(position)))
+            })
+        };
+        let Some((path, epoch, place, left)) = located else { return Ok(Vec::new()) };
+        let file = self.file(shared, &path, epoch)?;
+        fetch(&file, place, place + left, most).map_err(Error::io("read", &path))
     }
 
     /// Syncs what was written so far and tells the durable watch. Blocks.
     pub(super) fn sync(&self, shared: &Shared) -> Result<(), Error> {
-        let (len, progress, new_name) = {
+        let (len, progress, own) = {
             let mut held = self.lock();
             held.queued = false;
-            if held.state != State::Open {
+            let own = held.segments.own().map(|own| (own.path.clone(), own.epoch));
+            if held.state == State::Deleted {
                 return Ok(());
             }
-            (held.log.len(), held.log.progress().clone(), held.new_name)
+            (held.segments.log.len(), held.segments.log.progress().clone(), own)
         };
+        let Some((path, epoch)) = own else { return Ok(()) };
         // Appends go on during the sync; what they add is the next sync's.
-        self.file(shared)?.sync_data().map_err(Error::io("sync", &self.path))?;
+        self.file(shared, &path, epoch)?.sync_data().map_err(Error::io("sync", &path))?;
         let mut held = self.lock();
         held.synced = held.synced.max(len);
-        if new_name {
-            held.new_name = false;
-        }
+        held.new_name = false;
         drop(held);
         self.durable.send_replace(progress);
         Ok(())
@@ -162,9 +177,11 @@ impl AttemptLog {
 
     /// Folders whose entries must be synced before this log is durable.
     pub(super) fn new_folders(&self, folders: &mut BTreeSet<PathBuf>) {
-        if self.lock().new_name {
-            // The file's folder, the job's and the root, which may all be new.
-            folders.extend(self.path.ancestors().skip(1).take(3).map(Path::to_owned));
+        let held = self.lock();
+        if held.new_name
+            && let Some(own) = held.segments.own()
+        {
+            folders.extend(folders_of(&own.path));
         }
     }
 
@@ -174,36 +191,44 @@ impl AttemptLog {
         self.written.send_modify(|written| written.deleted = true);
     }
 
+    /// Takes nothing in any more: the term is over.
+    pub(super) fn retire(&self) {
+        let mut held = self.lock();
+        if held.state != State::Deleted {
+            held.state = State::Retired;
+        }
+    }
+
     /// Whether dropping it from memory forgets nothing.
     pub(super) fn is_idle(&self) -> bool {
         let held = self.lock();
-        !held.queued && held.synced == held.log.len()
+        !held.queued && held.synced == held.segments.log.len()
     }
 
     fn append_now(self: &Arc<Self>, shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Error> {
         shared.check()?;
         let mut held = self.lock();
-        match held.state {
-            State::Deleted => return Err(Error::Deleted),
-            State::Unopened => self.open(&mut held, shared)?,
-            State::Open => {}
+        let epoch = match (held.state, self.writer.epoch()) {
+            (State::Deleted, _) => return Err(Error::Deleted),
+            (State::Retired, _) | (_, None) => return Err(Error::NotLeading),
+            (State::Unopened | State::Open, Some(epoch)) => epoch,
+        };
+        if held.segments.own().is_none() {
+            // What an earlier leader wrote up to now comes first.
+            self.look(&mut held, shared)?;
         }
-        let file = self.file(shared)?;
-        let before = held.log.len();
-        let appended = held.log.append(&file, entries, |_| ()).map_err(Error::io("append to", &self.path))?;
-        let grown = held.log.len() - before;
-        if grown > 0 {
-            shared.usage.fetch_add(grown, Ordering::Relaxed);
-            let (len, progress) = (held.log.len(), held.log.progress().clone());
-            self.written.send_replace(Written { len, progress, deleted: false });
-            if !held.queued {
-                held.queued = true;
-                shared.queue_sync(Arc::clone(self));
-            }
-            if held.log.len() - held.synced >= SYNC_BYTES {
-                shared.hurry.notify_one();
-            }
+        if held.segments.own().is_none() {
+            let file = held.segments.begin(&shared.root, self.attempt, epoch)?;
+            shared.files.put((self.attempt, epoch), Arc::new(file));
+            held.new_name = true;
         }
+        let path = held.segments.own().map(|own| own.path.clone()).unwrap_or_default();
+        let file = self.file(shared, &path, epoch)?;
+        let before = held.segments.log.len();
+        let appended = held.segments.log.append(&file, entries, |_| ());
+        let appended = appended.map_err(Error::io("append to", &path))?;
+        held.segments.grown();
+        self.tell_growth(&mut held, shared, before);
         match appended {
             Appended::All => Ok(()),
             Appended::Missing(from) => Err(Error::Missing(from)),
@@ -211,43 +236,86 @@ impl AttemptLog {
         }
     }
 
-    /// Opens or creates the file; what it holds afterwards is durable, except the name of a new one.
-    fn open(&self, held: &mut Held, shared: &Shared) -> Result<(), Error> {
-        let new = !self.path.exists();
-        if new && let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
+    /// Tells readers and the syncer what an append added.
+    fn tell_growth(self: &Arc<Self>, held: &mut Held, shared: &Shared, before: u64) {
+        let len = held.segments.log.len();
+        if len == before {
+            return;
         }
-        let opened = LogFile::open(&self.path, self.attempt, |_| ()).map_err(Error::File)?;
-        if opened.cut > 0 {
-            let reason = opened.corrupt.map(tracing::field::display);
-            tracing::warn!(attempt = %self.attempt, bytes = opened.cut, reason, "cut the tail of a kept log");
-            shared.shrink_usage(opened.cut);
+        shared.usage.fetch_add(len - before, Ordering::Relaxed);
+        let progress = held.segments.log.progress().clone();
+        self.written.send_replace(Written { len, progress, deleted: false });
+        if !held.queued {
+            held.queued = true;
+            shared.queue_sync(Arc::clone(self));
         }
-        if !new {
-            // After a crash of this process the bytes may be in the page cache only, and a worker is about to hear that
-            // they are durable.
-            opened.file.sync_data().map_err(Error::io("sync", &self.path))?;
+        if len - held.synced >= SYNC_BYTES {
+            shared.hurry.notify_one();
         }
-        shared.files.put(self.attempt, Arc::new(opened.file));
-        held.state = State::Open;
-        held.log = opened.log;
-        held.synced = held.log.len();
-        held.new_name = true;
-        if !new {
-            let mut folders = BTreeSet::new();
-            folders.extend(self.path.ancestors().skip(1).take(3).map(Path::to_owned));
-            for folder in folders {
+    }
+
+    /// Reads the files if they changed since the last look; what they hold afterwards is durable.
+    fn look(&self, held: &mut Held, shared: &Shared) -> Result<(), Error> {
+        if held.state != State::Unopened
+            && !held.segments.is_outdated(&shared.root, self.attempt, self.writer)?
+        {
+            return Ok(());
+        }
+        let (segments, found) = Segments::open(&shared.root, self.attempt, self.writer)?;
+        shared.shrink_usage(found.cut);
+        for (epoch, file) in found.open {
+            shared.files.put((self.attempt, epoch), Arc::new(file));
+        }
+        if !segments.log.is_empty() {
+            for folder in folders_of(&layout::Name::first(self.attempt).path(&shared.root)) {
                 File::open(&folder).and_then(|open| open.sync_all()).map_err(Error::io("sync", &folder))?;
             }
-            held.new_name = false;
         }
-        let (len, progress) = (held.log.len(), held.log.progress().clone());
+        if held.state == State::Unopened {
+            held.state = State::Open;
+        }
+        held.segments = segments;
+        held.synced = held.segments.log.len();
+        let (len, progress) = (held.synced, held.segments.log.progress().clone());
         self.written.send_replace(Written { len, progress: progress.clone(), deleted: false });
         self.durable.send_replace(progress);
         Ok(())
     }
 
+    /// An open file, opened again if it was closed meanwhile. Blocks.
+    fn file(&self, shared: &Shared, path: &Path, epoch: Epoch) -> Result<Arc<File>, Error> {
+        let key = (self.attempt, epoch);
+        if let Some(file) = shared.files.get(key) {
+            return Ok(file);
+        }
+        let own = self.writer.epoch() == Some(epoch);
+        let opened = OpenOptions::new().read(true).write(own).open(path);
+        let file = Arc::new(opened.map_err(Error::io("open", path))?);
+        shared.files.put(key, Arc::clone(&file));
+        Ok(file)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl Held {
+    /// Whether nobody else can add anything any more to what was read.
+    fn is_settled(&self, writer: Writer) -> bool {
+        match self.state {
+            State::Unopened => false,
+            State::Deleted => true,
+            State::Open | State::Retired => {
+                writer == Writer::Alone
+                    || self.segments.own().is_some()
+                    || self.segments.log.progress().is_ended()
+            }
+        }
+    }
+}
+
+/// A file's folder, the job's and the root, which may all be new.
+fn folders_of(path: &Path) -> impl Iterator<Item = PathBuf> + '_ {
+    path.ancestors().skip(1).take(3).map(Path::to_owned)
 }

@@ -32,6 +32,9 @@ pub enum Error {
     /// A sync failed earlier: what the disk holds is unknown, so nothing is taken in until a restart reads it again.
     #[error("the log store takes nothing in since a sync failed: {0}")]
     SyncFailed(String),
+    /// This process does not lead, or not any more: only a leader takes output in.
+    #[error("this coordinator does not lead and takes no output in")]
+    NotLeading,
     /// The log was deleted while it was in use.
     #[error("the log was deleted")]
     Deleted,
@@ -49,6 +52,7 @@ impl Error {
             | Self::Missing(_)
             | Self::Conflict(_)
             | Self::SyncFailed(_)
+            | Self::NotLeading
             | Self::Deleted
             | Self::ShuttingDown => false,
         }

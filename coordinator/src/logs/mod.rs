@@ -1,6 +1,6 @@
 //! The output of jobs: taken in from workers, kept on a local folder, read by anyone at any pace.
 //!
-//! Owns the files under `data/logs/`, what of them is durable, and the readers. Wire types stay in `rpc`; which attempts
+//! Owns the files of the log folder, what of them is durable, and the readers. Wire types stay in `rpc`; which attempts
 //! exist is the cluster's to know and asked through `AttemptDirectory`.
 //!
 //! ```text
@@ -12,6 +12,8 @@
 //!
 //! Invariant: a reader holds a place in a file and no queue; a slow one lags and delays nobody.
 //!
+//! Several coordinators may share the folder: only the leader writes, to files of its own epoch (`segments`).
+//!
 //! A store on object storage replaces `attempt_log` and `syncer` behind [`LogStore`]'s methods; readers and ingest use
 //! nothing else.
 
@@ -21,9 +23,11 @@ mod error;
 mod files;
 mod layout;
 mod reader;
+mod segments;
 mod store;
 mod syncer;
 mod tail;
+mod writer;
 
 pub(crate) use attempt_log::AttemptLog;
 pub(crate) use directory::{AttemptDirectory, BegunAttempt, BegunTask, Fate};
@@ -31,6 +35,9 @@ pub use error::Error;
 pub(crate) use reader::LogReader;
 pub use store::LogStore;
 pub(crate) use tail::{Step, Tail, TailError, Wanted};
+pub use writer::Sharing;
 
+#[cfg(test)]
+mod terms_tests;
 #[cfg(test)]
 mod tests;

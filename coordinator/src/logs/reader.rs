@@ -1,9 +1,11 @@
 //! Reading one attempt's log at one's own pace, live or kept.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dockmgr_core::log::{Entry, LastLines, Offsets, Progress, Record, Stream};
-use dockmgr_support::log_file::{Cursor, fetch};
+use dockmgr_support::error_chain::Chain;
+use dockmgr_support::log_file::Cursor;
 use tokio::sync::watch;
 
 use super::attempt_log::Written;
@@ -11,6 +13,8 @@ use super::error::run;
 use super::store::Shared;
 use super::{AttemptLog, Error};
 
+/// How often a log that this process does not write is looked at: rare, and only while somebody follows it.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Most file bytes fetched at once: what one reader adds to memory.
 const FETCH: usize = 256 * 1024;
 
@@ -45,10 +49,7 @@ impl LogReader {
                 return Ok(Vec::new());
             }
             let (log, shared) = (Arc::clone(&self.log), Arc::clone(&self.shared));
-            let bytes = run(move || {
-                let file = log.file(&shared)?;
-                fetch(&file, position, len, FETCH).map_err(Error::io("read", &shared.root))
-            });
+            let bytes = run(move || log.fetch(&shared, position, len, FETCH));
             let entries = self.cursor.feed(&bytes.await?).map_err(Error::File)?;
             if !entries.is_empty() {
                 return Ok(entries);
@@ -60,12 +61,24 @@ impl LogReader {
     /// Cancel safe.
     pub(crate) async fn wait(&mut self) {
         let read_to = self.cursor.fed_to();
-        if !self.cursor.progress().is_ended()
-            && self.written.wait_for(|written| written.deleted || written.len > read_to).await.is_ok()
-        {
-            return;
+        if self.cursor.progress().is_ended() {
+            return std::future::pending().await;
         }
-        std::future::pending::<()>().await;
+        loop {
+            let more = async {
+                // An error cannot be: the log is held here.
+                let _never = self.written.wait_for(|now| now.deleted || now.len > read_to).await.is_err();
+            };
+            tokio::select! {
+                // There is more, or it was deleted.
+                () = more => return,
+                // Another coordinator may have written before it heard that it is not the leader any more.
+                () = tokio::time::sleep(LOOK_AGAIN), if self.log.may_grow_elsewhere() => {}
+            }
+            if let Err(error) = self.log.recover(&self.shared).await {
+                tracing::warn!(error = %Chain(&error), "a kept log cannot be looked at again");
+            }
+        }
     }
 
     /// What was read so far.
@@ -106,11 +119,15 @@ impl LogReader {
     async fn block(&self, start: u64, end: u64) -> Result<Vec<Record>, Error> {
         let (log, shared) = (Arc::clone(&self.log), Arc::clone(&self.shared));
         run(move || {
-            let file = log.file(&shared)?;
-            let most = usize::try_from(end - start).unwrap_or(usize::MAX);
-            let bytes = fetch(&file, start, end, most).map_err(Error::io("read", &shared.root))?;
             let mut scanner = dockmgr_core::log::Scanner::from_boundary(start);
-            scanner.push(&bytes);
+            while scanner.fed_to() < end {
+                let most = usize::try_from(end - scanner.fed_to()).unwrap_or(usize::MAX);
+                let bytes = log.fetch(&shared, scanner.fed_to(), end, most)?;
+                if bytes.is_empty() {
+                    break;
+                }
+                scanner.push(&bytes);
+            }
             let mut records = Vec::new();
             loop {
                 let position = scanner.position();

@@ -7,13 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use dockmgr_core::ids::{AttemptId, JobId};
+use dockmgr_core::ids::{AttemptId, Epoch, JobId};
 use dockmgr_core::log::{Entry, Offsets};
 use dockmgr_support::tasks::Tasks;
 use tokio::sync::Notify;
 
 use super::error::run;
 use super::files::Files;
+use super::writer::{Sharing, Writer};
 use super::{AttemptLog, Error, LogReader, layout, syncer};
 
 /// Logs nobody uses that stay in memory, about a kilobyte each, so that opening them again reads nothing.
@@ -35,6 +36,7 @@ pub(super) struct Shared {
     pub(super) appended: Notify,
     /// Told when a sync should not be put off.
     pub(super) hurry: Notify,
+    writer: Mutex<Writer>,
     logs: Mutex<BTreeMap<AttemptId, Arc<AttemptLog>>>,
     queued: Mutex<Vec<Arc<AttemptLog>>>,
     failed: OnceLock<String>,
@@ -43,8 +45,8 @@ pub(super) struct Shared {
 impl LogStore {
     /// Opens the folder `root` and starts the syncer among `tasks`. Blocks while it adds up the sizes of what is there.
     ///
-    /// One process may have a folder open at a time; the coordinator's lock on its data folder sees to that.
-    pub fn open(root: PathBuf, tasks: &Tasks) -> Result<Self, Error> {
+    /// With [`Sharing::Terms`] nothing is taken in before [`LogStore::begin_term`].
+    pub fn open(root: PathBuf, sharing: Sharing, tasks: &Tasks) -> Result<Self, Error> {
         fs::create_dir_all(&root).map_err(Error::io("create", &root))?;
         let usage = size_of(&root).map_err(Error::io("inspect", &root))?;
         let shared = Arc::new(Shared {
@@ -53,12 +55,26 @@ impl LogStore {
             usage: AtomicU64::new(usage),
             appended: Notify::new(),
             hurry: Notify::new(),
+            writer: Mutex::new(match sharing {
+                Sharing::Alone => Writer::Alone,
+                Sharing::Terms => Writer::Reader,
+            }),
             logs: Mutex::default(),
             queued: Mutex::default(),
             failed: OnceLock::new(),
         });
         tasks.spawn("log-syncer", syncer::run(Arc::clone(&shared), tasks.token().clone()));
         Ok(Self { shared })
+    }
+
+    /// This process leads from now on and takes output in.
+    pub fn begin_term(&self, epoch: Epoch) {
+        self.shared.change_writer(Writer::Leader(epoch));
+    }
+
+    /// This process does not lead any more: it takes nothing in, and reads what others write.
+    pub fn end_term(&self) {
+        self.shared.change_writer(Writer::Reader);
     }
 
     /// Appends entries of `attempt` in order; what is kept already is skipped. `Ok` means written and readable; when it
@@ -136,10 +152,11 @@ impl LogStore {
             let mut found = Vec::new();
             for shard in entries(&folder)? {
                 for file in entries(&shard)? {
-                    found.extend(layout::attempt_of(job, &file));
+                    found.extend(layout::Name::parse(job, &file).map(|name| name.attempt));
                 }
             }
             found.sort_unstable();
+            found.dedup();
             Ok(found)
         })
         .await
@@ -151,6 +168,7 @@ impl LogStore {
     }
 
     fn in_memory(&self, attempt: AttemptId) -> Arc<AttemptLog> {
+        let writer = *self.shared.lock_writer();
         let mut logs = self.shared.lock_logs();
         if let Some(log) = logs.get(&attempt) {
             return Arc::clone(log);
@@ -164,7 +182,7 @@ impl LogStore {
                 !drop
             });
         }
-        let log = Arc::new(AttemptLog::new(&self.shared.root, attempt));
+        let log = Arc::new(AttemptLog::new(attempt, writer));
         logs.insert(attempt, Arc::clone(&log));
         log
     }
@@ -194,6 +212,25 @@ impl Shared {
         let shrunk = |usage: u64| Some(usage.saturating_sub(by));
         // The closure never refuses.
         let _before = self.usage.fetch_update(Ordering::Relaxed, Ordering::Relaxed, shrunk);
+    }
+
+    /// Retires what the process had open in its earlier capacity.
+    fn change_writer(&self, writer: Writer) {
+        let mut now = self.lock_writer();
+        if *now == Writer::Alone {
+            return;
+        }
+        *now = writer;
+        let retired = std::mem::take(&mut *self.lock_logs());
+        drop(now);
+        for log in retired.into_values() {
+            log.retire();
+        }
+        self.files.forget_all();
+    }
+
+    fn lock_writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_logs(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Arc<AttemptLog>>> {

@@ -12,7 +12,7 @@ use super::*;
 /// Longest wait for something that takes moments.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn attempt() -> AttemptId {
+pub(super) fn attempt() -> AttemptId {
     AttemptId::from_parts(42, 7, 1).expect("valid")
 }
 
@@ -22,16 +22,16 @@ pub(super) fn data(stream: Stream, offset: u64, bytes: &[u8]) -> Entry {
 
 fn open(root: &Path) -> (LogStore, Tasks) {
     let tasks = Tasks::default();
-    (LogStore::open(root.to_owned(), &tasks).expect("opens"), tasks)
+    (LogStore::open(root.to_owned(), Sharing::Alone, &tasks).expect("opens"), tasks)
 }
 
-async fn durable(store: &LogStore, attempt: AttemptId, wanted: impl Fn(&Progress) -> bool) {
+pub(super) async fn durable(store: &LogStore, attempt: AttemptId, wanted: impl Fn(&Progress) -> bool) {
     let mut durable = store.log(attempt).await.expect("opens").durable();
     let reached = tokio::time::timeout(PATIENCE, durable.wait_for(|now| wanted(now))).await;
     reached.expect("durable in time").expect("the log lives");
 }
 
-async fn read_to_end(mut reader: LogReader) -> (Vec<u8>, Vec<u8>, Option<End>) {
+pub(super) async fn read_to_end(mut reader: LogReader) -> (Vec<u8>, Vec<u8>, Option<End>) {
     let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
     loop {
         reader.wait().await;

@@ -272,6 +272,9 @@ fn ack(attempt: AttemptId, durable: &Progress) -> v1::UploadAck {
 
 /// The store takes nothing in; the worker keeps its copy and comes again.
 fn unwritable(error: &logs::Error) -> Status {
+    if matches!(error, logs::Error::NotLeading) {
+        return status::no_answer(&crate::controller::Error::NotLeader);
+    }
     tracing::error!(error = %Chain(error), "output cannot be kept");
     status::exhausted("LOG_STORE", "the coordinator cannot keep output right now")
 }
