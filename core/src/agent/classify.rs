@@ -27,6 +27,7 @@ pub fn classify_exit(exit: Exit, stopping: &Stopping, doubt: Doubt) -> Ending {
     // Our own signal explains the code, whatever else happened; `None` means that it reached nobody.
     let ours = stopping.stop.filter(|_| stopping.signalled.is_some() || stopping.killed.is_some());
     let ending = match ours {
+        _ if stopping.by_guard && code == CODE_KILLED && doubt < Doubt::HostRebooted => fenced(),
         None if is_doubtful(code, doubt) => Ending::infra(doubt_message(doubt)),
         None if exit.oom && code == CODE_KILLED => {
             Ending::because(EndReason::Oom, "the kernel killed the command for memory")
@@ -35,6 +36,7 @@ pub fn classify_exit(exit: Exit, stopping: &Stopping, doubt: Doubt) -> Ending {
             let ending = Ending::because(EndReason::Oom, "the kernel killed the command for memory");
             note_stop(ending, stop)
         }
+        Some(Stop { cause: StopCause::Fenced, .. }) => fenced(),
         Some(stop) => Ending::because(reason_of(stop), stop_message(code, stop, stopping)),
         None => own_end(code, stopping),
     };
@@ -81,8 +83,13 @@ pub(super) fn reason_of(stop: Stop) -> EndReason {
         StopCause::Stop => EndReason::Stopped,
         StopCause::Kill => EndReason::Killed,
         StopCause::Timeout => EndReason::Timeout,
-        StopCause::Superseded => EndReason::Lost,
+        StopCause::Superseded | StopCause::Fenced => EndReason::Lost,
     }
+}
+
+/// The end of an attempt that was fenced: another one may replace it.
+pub(super) fn fenced() -> Ending {
+    Ending { retryable: true, ..Ending::from(EndReason::Lost) }
 }
 
 fn stop_message(code: u8, stop: Stop, stopping: &Stopping) -> String {
@@ -118,6 +125,7 @@ mod tests {
             signalled: signalled.then_some(BootTime(1)),
             killed: killed.then_some(BootTime(2)),
             stuck: false,
+            by_guard: false,
         }
     }
 
@@ -127,8 +135,9 @@ mod tests {
     #[test]
     #[expect(clippy::too_many_lines, reason = "a flat table")]
     fn each_end_has_its_reason() {
-        use EndReason::{Exited, InfraUnknown, Killed, Oom, Signaled, Stopped, Timeout};
+        use EndReason::{Exited, InfraUnknown, Killed, Lost, Oom, Signaled, Stopped, Timeout};
         let nothing = Stopping::default();
+        let guarded = Stopping { by_guard: true, ..nothing };
         let rows: Vec<Row> = vec![
             ("success", 0, false, nothing, Doubt::None, Exited, Some(0)),
             ("own code", 7, false, nothing, Doubt::None, Exited, Some(7)),
@@ -182,6 +191,29 @@ mod tests {
             ("daemon restart", 137, false, nothing, Doubt::DaemonWasLost, InfraUnknown, None),
             ("no success over a daemon restart", 0, false, nothing, Doubt::DaemonWasLost, InfraUnknown, None),
             ("own code over a daemon restart", 7, false, nothing, Doubt::DaemonWasLost, Exited, Some(7)),
+            ("fenced", 143, false, sent(StopCause::Fenced, true, false), Doubt::None, Lost, Some(143)),
+            (
+                "fenced with a trap",
+                0,
+                false,
+                sent(StopCause::Fenced, true, false),
+                Doubt::None,
+                Lost,
+                Some(0),
+            ),
+            (
+                "fenced too late",
+                0,
+                false,
+                sent(StopCause::Fenced, false, false),
+                Doubt::None,
+                Exited,
+                Some(0),
+            ),
+            ("guard", 137, false, guarded, Doubt::None, Lost, Some(137)),
+            ("guard, worker away", 137, false, guarded, Doubt::WorkerWasAway, Lost, Some(137)),
+            ("guard came too late", 3, false, guarded, Doubt::None, Exited, Some(3)),
+            ("guard, then booted", 137, false, guarded, Doubt::HostRebooted, InfraUnknown, None),
             ("worker away", 0, false, nothing, Doubt::WorkerWasAway, Exited, Some(0)),
             ("worker away, killed", 137, false, nothing, Doubt::WorkerWasAway, InfraUnknown, None),
         ];
@@ -189,7 +221,7 @@ mod tests {
             let ending = classify_exit(Exit { code: Some(code), oom }, &stopping, doubt);
             assert_eq!((ending.reason, ending.exit_code), (reason, exit_code), "{what}");
             assert_eq!(ending.oom_seen, oom, "{what}");
-            assert_eq!(ending.retryable, reason == InfraUnknown, "{what}");
+            assert_eq!(ending.retryable, matches!(reason, InfraUnknown | Lost), "{what}");
         }
     }
 

@@ -20,9 +20,14 @@
 //!
 //! Invariant: a container is removed only if it never started, or after its result and its log end are durable
 //! elsewhere (G6), or when nobody wants either.
+//!
+//! Invariant: without contact to the leader an attempt that its leader may replace is ended, and none is started (G3); see
+//! [`Contact`].
 
 mod action;
 mod classify;
+mod fence;
+mod guard;
 mod names;
 mod observed;
 mod plan;
@@ -30,6 +35,8 @@ mod wanted;
 
 pub use action::{Action, Ending};
 pub use classify::classify_exit;
+pub use fence::{Contact, DEFAULT_FENCE_AFTER, FENCE_GRACE, Fence, is_fenced};
+pub use guard::{Guarded, guard_kills};
 pub use names::{ContainerIdentity, Label, container_name};
 pub use observed::{Capture, Container, Doubt, Exit, Image, Observed, Phase, StartRequest, Stopping};
 pub use plan::{KILL_RETRY, plan};

@@ -7,6 +7,7 @@ use crate::outcome::EndReason;
 use crate::time::BootTime;
 
 use super::action::Ending;
+use super::fence::Contact;
 use super::wanted::Stop;
 
 /// Everything [`plan`](super::plan) looks at besides the wish.
@@ -26,6 +27,8 @@ pub struct Observed {
     pub capture: Capture,
     /// What was sent to end it.
     pub stopping: Stopping,
+    /// What is known of the leader, which may fence the attempt; `None` for one that is never fenced.
+    pub contact: Option<Contact>,
     /// When its run time-out runs out; `None` before the start or without a limit.
     pub time_limit: Option<BootTime>,
     /// Why an exit code may not be the command's own.
@@ -49,6 +52,7 @@ impl Observed {
             failure: None,
             capture: Capture::Idle,
             stopping: Stopping::default(),
+            contact: None,
             time_limit: None,
             doubt: Doubt::None,
             log_end_durable: false,
@@ -140,6 +144,8 @@ pub struct Stopping {
     pub killed: Option<BootTime>,
     /// SIGKILL did not end it in time, and that was reported.
     pub stuck: bool,
+    /// The guard killed it, because the worker had no contact with the leader.
+    pub by_guard: bool,
 }
 
 /// Why an exit code may not be the command's own.

@@ -11,7 +11,8 @@ use crate::spec::Signal;
 use crate::time::BootTime;
 
 use super::action::{Action, Ending};
-use super::classify::{classify_exit, reason_of};
+use super::classify::{classify_exit, fenced, reason_of};
+use super::fence::{FENCE_GRACE, Fence, fence_message};
 use super::observed::{Capture, Container, Image, Observed, Phase, StartRequest};
 use super::wanted::{Stop, Wanted};
 
@@ -21,7 +22,7 @@ pub const KILL_RETRY: Duration = Duration::from_secs(10);
 
 /// The next action of one attempt. Pure: the same arguments give the same action.
 ///
-/// `limit` is how a run time-out ends the attempt.
+/// `limit` is how a run time-out ends the attempt; a fence takes its signal, and its grace if that is short.
 pub fn plan(now: BootTime, wanted: Wanted, limit: Stop, seen: &Observed) -> Action {
     let wanted = match seen.time_limit {
         Some(at) if now >= at && wanted == Wanted::Run => {
@@ -34,6 +35,7 @@ pub fn plan(now: BootTime, wanted: Wanted, limit: Stop, seen: &Observed) -> Acti
         Wanted::Run => None,
         Wanted::Stop(stop) => Some(stop),
     };
+    let stop = with_fence(now, stop, limit, seen);
     match seen.phase {
         Phase::Intent => plan_intent(stop, seen),
         Phase::Created => plan_created(stop, seen),
@@ -41,6 +43,14 @@ pub fn plan(now: BootTime, wanted: Wanted, limit: Stop, seen: &Observed) -> Acti
         Phase::Started => plan_started(now, stop, seen),
         Phase::Ended => plan_ended(seen),
     }
+}
+
+/// Without contact everything ends soon: what runs is stopped, what is being stopped gets no longer than the fence gives.
+fn with_fence(now: BootTime, stop: Option<Stop>, limit: Stop, seen: &Observed) -> Option<Stop> {
+    let Some(Fence::Fenced { since }) = seen.contact.map(|contact| contact.fence(now)) else { return stop };
+    let stop = stop.unwrap_or(Stop { cause: StopCause::Fenced, ..limit });
+    let left = (since + FENCE_GRACE).since(seen.stopping.signalled.unwrap_or(now));
+    Some(Stop { grace: stop.grace.min(left), ..stop })
 }
 
 /// Nobody wants its result: end the container, remove it, forget.
@@ -60,7 +70,7 @@ fn plan_intent(stop: Option<Stop>, seen: &Observed) -> Action {
     match (seen.container, stop) {
         (Container::Unknown, _) => Action::Inspect,
         (Container::Removing, _) => Action::Wait { until: None },
-        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop)),
+        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop, seen)),
         (Container::Created, Some(_)) => Action::Remove { force: false },
         (Container::Running | Container::Exited(_), _) => Action::End(started_by_another()),
         (Container::Foreign, None) => Action::End(name_taken()),
@@ -79,7 +89,7 @@ fn plan_created(stop: Option<Stop>, seen: &Observed) -> Action {
     match (seen.container, stop) {
         (Container::Unknown, _) => Action::Inspect,
         (Container::Removing, _) => Action::Wait { until: None },
-        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop)),
+        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop, seen)),
         (Container::Absent | Container::Foreign, None) => {
             Action::End(Ending::infra("its container was removed by someone else before the start"))
         }
@@ -105,7 +115,7 @@ fn plan_start_intent(stop: Option<Stop>, seen: &Observed) -> Action {
         // A start may still be on its way inside the daemon. Once the removal is confirmed it can do nothing any more;
         // if it came first, the daemon refuses to remove a running container and the next look finds it running.
         (Container::Created, _) => Action::Remove { force: false },
-        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop)),
+        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop, seen)),
         (Container::Absent | Container::Foreign, None) => {
             Action::End(Ending::infra("start unknown: its answer was lost, and the container is gone"))
         }
@@ -121,11 +131,13 @@ fn plan_started(now: BootTime, stop: Option<Stop>, seen: &Observed) -> Action {
     }
     match seen.container {
         Container::Running => match stop {
-            None => Action::Wait { until: seen.time_limit },
+            None => Action::Wait { until: next_limit(seen) },
             Some(stop) => plan_stop(now, stop, seen),
         },
         _ if seen.capture != Capture::Done => Action::FinishCapture,
-        Container::Exited(exit) => Action::End(classify_exit(exit, &seen.stopping, seen.doubt)),
+        Container::Exited(exit) => {
+            Action::End(with_words(classify_exit(exit, &seen.stopping, seen.doubt), seen))
+        }
         // Removing is the daemon's last word before absent, and nobody of ours removes in this phase.
         Container::Unknown
         | Container::Absent
@@ -161,8 +173,25 @@ fn plan_ended(seen: &Observed) -> Action {
 }
 
 /// The end of an attempt that was stopped before its container ran.
-fn before_start(stop: Stop) -> Ending {
+fn before_start(stop: Stop, seen: &Observed) -> Ending {
+    if stop.cause == StopCause::Fenced {
+        return with_words(fenced(), seen);
+    }
     Ending::because(reason_of(stop), "it was ended before it started")
+}
+
+/// Says of a fenced attempt how long there was no contact.
+fn with_words(ending: Ending, seen: &Observed) -> Ending {
+    if ending.reason == EndReason::Lost && ending.retryable {
+        return Ending { message: fence_message(seen.contact), ..ending };
+    }
+    ending
+}
+
+/// The run time-out or the fence, whichever comes first.
+fn next_limit(seen: &Observed) -> Option<BootTime> {
+    let fence = seen.contact.map(super::fence::Contact::deadline);
+    fence.into_iter().chain(seen.time_limit).min()
 }
 
 fn started_by_another() -> Ending {

@@ -36,7 +36,7 @@ impl Stop {
     /// A stronger cause replaces a weaker one; of equals the first stays, so repeats change nothing.
     fn strength(self) -> u8 {
         match self.cause {
-            StopCause::Stop | StopCause::Timeout => 1,
+            StopCause::Stop | StopCause::Timeout | StopCause::Fenced => 1,
             StopCause::Kill => 2,
             StopCause::Superseded => 3,
         }

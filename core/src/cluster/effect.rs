@@ -123,6 +123,8 @@ pub enum StopCause {
     Timeout,
     /// A newer attempt took its place, or nobody knows it.
     Superseded,
+    /// Its worker has no contact with the leader. Never sent: the worker decides it by its own clock.
+    Fenced,
 }
 
 /// What a client is told.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::agent::{Doubt, Exit, Stopping};
+use crate::agent::{Contact, Doubt, Exit, Stopping};
 
 const NOW: BootTime = BootTime(1_000_000_000_000);
 const GRACE: Duration = Duration::from_secs(10);
@@ -170,13 +170,18 @@ prop_compose! {
         doubt in prop::sample::select(vec![Doubt::None, Doubt::DaemonWasLost, Doubt::HostRebooted]),
         log_end_durable in any::<bool>(),
         result_acknowledged in any::<bool>(),
+        by_guard in any::<bool>(),
+        contact in prop::option::of(prop::option::of(0..2 * NOW.0)),
     ) -> Observed {
         Observed {
             phase, container, image, start, failure: None, capture,
             stopping: Stopping {
                 stop: signalled.or(killed).map(|_| stop(StopCause::Stop)),
-                signalled: signalled.map(BootTime), killed: killed.map(BootTime), stuck,
+                signalled: signalled.map(BootTime), killed: killed.map(BootTime), stuck, by_guard,
             },
+            contact: contact.map(|last| Contact {
+                last: last.map(BootTime), fence_after: Duration::from_secs(240),
+            }),
             time_limit: time_limit.map(BootTime), doubt, log_end_durable, result_acknowledged,
         }
     }
@@ -193,6 +198,7 @@ proptest! {
             Action::Start => {
                 prop_assert!(seen.phase == Phase::StartIntent && seen.start == StartRequest::NotSent);
                 prop_assert_eq!(wanted, Wanted::Run, "nothing starts after a stop");
+                prop_assert!(seen.contact.is_none_or(|contact| contact.fence(NOW) == Fence::Free));
             }
             Action::Create => prop_assert!(seen.phase == Phase::Intent && seen.container == Container::Absent),
             Action::Remove { force } => {
@@ -216,4 +222,91 @@ proptest! {
             | Action::Kill(_) | Action::ReportStuck | Action::FinishCapture | Action::Wait { .. } => {}
         }
     }
+}
+
+/// A fence that fell `ago` before [`NOW`].
+fn fenced_since(ago: Duration) -> Option<Contact> {
+    let fence_after = Duration::from_secs(240);
+    Some(Contact { last: Some(NOW - ago - fence_after), fence_after })
+}
+
+fn words(action: Action) -> String {
+    match action {
+        Action::End(ending) => format!("{}: {} ({})", ending.reason, ending.message, ending.retryable),
+        other => word(&other),
+    }
+}
+
+#[test]
+fn without_contact_nothing_starts_and_what_has_not_started_ends_as_lost() {
+    let lost = "lost: fenced: no contact with the leader for 240 s (true)";
+    let contact = fenced_since(Duration::ZERO);
+    for (phase, container, due) in [
+        (Phase::Intent, Container::Unknown, "Inspect"),
+        (Phase::Intent, Container::Absent, lost),
+        (Phase::Intent, Container::Created, "remove"),
+        (Phase::Created, Container::Created, "remove"),
+        (Phase::Created, Container::Absent, lost),
+        (Phase::StartIntent, Container::Created, "remove"),
+        (Phase::StartIntent, Container::Absent, lost),
+        (Phase::StartIntent, Container::Running, "JournalStarted"),
+    ] {
+        let seen = Observed { contact, ..seen(phase, container) };
+        assert_eq!(words(ask(Wanted::Run, &seen)), due, "{phase:?} {container:?}");
+    }
+    let unsent =
+        Observed { contact, start: StartRequest::NotSent, ..seen(Phase::StartIntent, Container::Created) };
+    assert_eq!(words(ask(Wanted::Run, &unsent)), "remove", "a start that was about to be sent is not");
+}
+
+#[test]
+fn a_fence_stops_waits_at_most_its_own_grace_and_kills() {
+    let running = Observed { capture: Capture::Open, ..seen(Phase::Started, Container::Running) };
+    let mut seen = Observed { contact: fenced_since(Duration::ZERO), ..running.clone() };
+    let Action::Signal(stop) = ask(Wanted::Run, &seen) else { panic!("a fence begins with the stop signal") };
+    assert_eq!((stop.cause, stop.signal, stop.grace), (StopCause::Fenced, Signal::TERM, FENCE_GRACE));
+    seen.stopping.signalled = Some(NOW);
+    assert_eq!(ask(Wanted::Run, &seen), Action::Wait { until: Some(NOW + FENCE_GRACE) });
+    seen.contact = fenced_since(FENCE_GRACE);
+    seen.stopping.signalled = Some(NOW - FENCE_GRACE);
+    assert_eq!(word(&ask(Wanted::Run, &seen)), "kill");
+    let late = Observed { contact: fenced_since(Duration::from_secs(600)), ..running };
+    assert_eq!(word(&ask(Wanted::Run, &late)), "kill", "the guard kills at this moment: no time for a grace");
+}
+
+#[test]
+fn a_fence_cuts_the_long_grace_of_another_stop_and_keeps_its_cause() {
+    let day = Stop { grace: Duration::from_secs(86_400), ..stop(StopCause::Stop) };
+    let mut seen = Observed {
+        contact: fenced_since(Duration::from_secs(1)),
+        capture: Capture::Open,
+        ..seen(Phase::Started, Container::Running)
+    };
+    seen.stopping.signalled = Some(NOW - Duration::from_secs(60));
+    let due = NOW + Duration::from_secs(4);
+    assert_eq!(ask(Wanted::Stop(day), &seen), Action::Wait { until: Some(due) });
+    seen.contact = fenced_since(FENCE_GRACE);
+    let Action::Kill(stop) = ask(Wanted::Stop(day), &seen) else { panic!("the fence's grace is over") };
+    assert_eq!(stop.cause, StopCause::Stop);
+}
+
+#[test]
+fn with_contact_or_with_a_job_that_waits_a_fence_changes_nothing() {
+    let running = Observed { capture: Capture::Open, ..seen(Phase::Started, Container::Running) };
+    assert_eq!(ask(Wanted::Run, &running), Action::Wait { until: None }, "it waits");
+    let contact = Contact { last: Some(NOW), fence_after: Duration::from_secs(240) };
+    let touched = Observed { contact: Some(contact), ..running };
+    assert_eq!(ask(Wanted::Run, &touched), Action::Wait { until: Some(contact.deadline()) });
+}
+
+#[test]
+fn an_end_of_its_own_before_the_fence_stays_its_own() {
+    let exited = Container::Exited(Exit { code: Some(3), oom: false });
+    let contact = fenced_since(Duration::from_secs(60));
+    let mut seen = Observed { contact, capture: Capture::Done, ..seen(Phase::Started, exited) };
+    assert_eq!(words(ask(Wanted::Run, &seen)), "exited:  (false)");
+    seen.stopping = Stopping { by_guard: true, ..Stopping::default() };
+    assert_eq!(words(ask(Wanted::Run, &seen)), "exited:  (false)");
+    seen.container = Container::Exited(Exit { code: Some(137), oom: false });
+    assert_eq!(words(ask(Wanted::Run, &seen)), "lost: fenced: no contact with the leader for 240 s (true)");
 }

@@ -77,7 +77,8 @@ pub fn stop_to_wire(
         StopCause::Stop => v1::StopCause::Stop,
         StopCause::Kill => v1::StopCause::Kill,
         StopCause::Timeout => v1::StopCause::Timeout,
-        StopCause::Superseded => v1::StopCause::Superseded,
+        // No leader fences: a worker does, by its own clock. Of the causes on the wire this is the one it resembles.
+        StopCause::Superseded | StopCause::Fenced => v1::StopCause::Superseded,
     };
     v1::StopAttempt {
         attempt: Some(ids::attempt_to_wire(attempt)),
