@@ -20,6 +20,7 @@ use crate::attempt::{AllowedMounts, Attempts, Context};
 use crate::capacity;
 use crate::config::{Config, RuntimeChoice};
 use crate::data_dir::DataDir;
+use crate::fence::{LeaderContact, watch_forever};
 use crate::health::{Health, probe_forever};
 use crate::images::{ImageNames, Images, Index, clean_up_forever, list_forever};
 use crate::journal::{Journal, JournalFile};
@@ -69,6 +70,8 @@ async fn serve(
     let health = Health::default();
     // Known before the first driver looks back: whether the daemon keeps containers alive over its restarts.
     health.probe(&runtime, data.root(), config.watermark).await;
+    let boot_id = boot_id(&config.boot_id_file)?;
+    let contact = LeaderContact::open(data.root(), &boot_id).context("open the contact file")?;
     let context = Arc::new(Context {
         journal: Journal::start(journal, tasks, broken.clone()),
         outbox: Outbox::new(data.starts()),
@@ -77,7 +80,8 @@ async fn serve(
         health: health.clone(),
         identity: Arc::new(identity(&data)),
         node_name: config.name.clone(),
-        boot_id: boot_id()?,
+        boot_id,
+        contact,
         allowed_mounts: AllowedMounts::new(&config.allow_mounts)
             .context("find the folders of --allow-mount")?,
         starts: Arc::new(Semaphore::new(starts())),
@@ -140,6 +144,7 @@ fn background(
     tasks.spawn("image names", list_forever(runtime, names, token()));
     tasks.spawn("image clean-up", clean_up_forever(context.images.clone(), config.images, token()));
     tasks.spawn("sweep", sweep_forever(attempts.clone(), token()));
+    tasks.spawn("fence", watch_forever(attempts.clone(), token()));
 }
 
 fn runtime(config: &Config) -> AnyRuntime {
@@ -164,10 +169,13 @@ fn identity(data: &DataDir) -> OnceLock<ContainerIdentity> {
     known
 }
 
-fn boot_id() -> anyhow::Result<String> {
-    let text =
-        std::fs::read_to_string("/proc/sys/kernel/random/boot_id").context("read the boot id of the host")?;
-    Ok(text.trim().to_owned())
+fn boot_id(file: &Path) -> anyhow::Result<String> {
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("read the boot id of the host from '{}'", file.display()))?;
+    let id = text.trim();
+    let fits = !id.is_empty() && id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_graphic());
+    anyhow::ensure!(fits, "'{}' has no boot id", file.display());
+    Ok(id.to_owned())
 }
 
 fn starts() -> usize {

@@ -11,6 +11,7 @@ pub mod capacity;
 pub mod capture;
 pub mod config;
 pub mod data_dir;
+pub mod fence;
 pub mod health;
 pub mod images;
 pub mod journal;

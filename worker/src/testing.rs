@@ -62,3 +62,12 @@ pub(crate) async fn wait_until<T>(what: &str, mut condition: impl FnMut() -> Opt
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+/// [`wait_until`] for a condition that has to ask somebody.
+pub(crate) async fn wait_until_async(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let give_up = tokio::time::Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(tokio::time::Instant::now() < give_up, "waited for {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

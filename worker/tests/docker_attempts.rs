@@ -14,8 +14,11 @@ use dockmgr_core::outcome::{AttemptEnd, EndReason};
 use dockmgr_core::spec::{
     Command, Entrypoint, ImageRef, JobSpec, NetworkMode, OnLost, PullPolicy, Resources, Shell,
 };
+use dockmgr_core::time::BootTime;
+use dockmgr_support::clock;
 use dockmgr_support::tasks::Tasks;
 use dockmgr_worker::attempt::{AllowedMounts, Attempts, Context};
+use dockmgr_worker::fence::LeaderContact;
 use dockmgr_worker::health::Health;
 use dockmgr_worker::images::{Images, Index};
 use dockmgr_worker::journal::{Journal, JournalFile};
@@ -64,6 +67,8 @@ impl Worker {
         health
             .daemon()
             .expect("a Docker daemon must answer at /var/run/docker.sock, or DOCKMGR_SKIP_DOCKER=1");
+        let contact = LeaderContact::open(root, "boot").expect("the contact file opens");
+        contact.heard(BootTime(clock::boot_nanos()));
         let known = OnceLock::new();
         known.get_or_init(|| identity);
         let credentials = Credentials::in_folder(root);
@@ -73,6 +78,7 @@ impl Worker {
             spool: Spool::open(root.join("spool")).await.expect("the spool opens"),
             images: Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone()),
             health,
+            contact,
             identity: Arc::new(known),
             node_name: "n1".into(),
             boot_id: "boot".into(),

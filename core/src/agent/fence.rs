@@ -5,7 +5,7 @@
 //! always first. Both clocks count the time a machine is suspended.
 //!
 //! ```text
-//!  Free --(no acknowledged sign of life for fence_after)--> Fenced: stop, FENCE_GRACE, SIGKILL; nothing starts
+//!  Free --(no acknowledged sign of life for fence_after)--> Fenced: stop, grace, SIGKILL; nothing starts
 //!    ^                                                         |     (after the grace the guard kills what still lives)
 //!    +-----------------(contact is back)-----------------------+     what was being ended ends; the rest is as before
 //! ```
@@ -15,9 +15,6 @@ use std::time::Duration;
 use crate::spec::OnLost;
 use crate::time::BootTime;
 
-/// Longest time between the stop signal and SIGKILL for a fenced attempt, whatever its spec says. The leader replaces it
-/// soon afterwards.
-pub const FENCE_GRACE: Duration = Duration::from_secs(5);
 /// Fence time of a worker that was not told one: a leader replaces after 300 s by default.
 pub const DEFAULT_FENCE_AFTER: Duration = Duration::from_secs(240);
 

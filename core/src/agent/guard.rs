@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::cluster::FENCE_GRACE;
 use crate::ids::AttemptId;
 use crate::spec::OnLost;
 use crate::time::BootTime;
 
-use super::fence::{Contact, FENCE_GRACE, Fence, is_fenced};
+use super::fence::{Contact, Fence, is_fenced};
 
 /// A container that was started or is about to be, as the worker wrote it down for the guard.
 #[derive(Debug, Clone, PartialEq, Eq)]

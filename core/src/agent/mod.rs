@@ -35,7 +35,7 @@ mod wanted;
 
 pub use action::{Action, Ending};
 pub use classify::classify_exit;
-pub use fence::{Contact, DEFAULT_FENCE_AFTER, FENCE_GRACE, Fence, is_fenced};
+pub use fence::{Contact, DEFAULT_FENCE_AFTER, Fence, is_fenced};
 pub use guard::{Guarded, guard_kills};
 pub use names::{ContainerIdentity, Label, container_name};
 pub use observed::{Capture, Container, Doubt, Exit, Image, Observed, Phase, StartRequest, Stopping};

@@ -5,14 +5,14 @@
 
 use std::time::Duration;
 
-use crate::cluster::StopCause;
+use crate::cluster::{FENCE_GRACE, StopCause};
 use crate::outcome::EndReason;
 use crate::spec::Signal;
 use crate::time::BootTime;
 
 use super::action::{Action, Ending};
 use super::classify::{classify_exit, fenced, reason_of};
-use super::fence::{FENCE_GRACE, Fence, fence_message};
+use super::fence::{Fence, fence_message};
 use super::observed::{Capture, Container, Image, Observed, Phase, StartRequest};
 use super::wanted::{Stop, Wanted};
 

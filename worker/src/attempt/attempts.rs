@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use dockmgr_core::agent::{Stop, Wanted};
+use dockmgr_core::agent::{Stop, Wanted, is_fenced};
 use dockmgr_core::cluster::{Start, StopCause};
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::spec::Signal;
@@ -33,6 +33,8 @@ struct Handle {
     signals: mpsc::Sender<Signal>,
     /// Signal and grace of the spec, for stops that name none.
     defaults: (Signal, Duration),
+    /// Whether it ends when contact with the leader is lost.
+    fenced: bool,
 }
 
 impl Attempts {
@@ -93,6 +95,13 @@ impl Attempts {
         self.tell(attempt, |inbox, _| inbox.wanted = Wanted::Forget);
     }
 
+    /// Tells every attempt that may be replaced whether there is no contact with the leader. Repeats cost nothing.
+    pub fn set_fenced(&self, lost: bool) {
+        for handle in self.lock().values().filter(|handle| handle.fenced) {
+            handle.inbox.send_if_modified(|inbox| std::mem::replace(&mut inbox.fenced, lost) != lost);
+        }
+    }
+
     /// The attempts that have a driver.
     pub fn known(&self) -> BTreeSet<AttemptId> {
         self.lock().keys().copied().collect()
@@ -111,7 +120,8 @@ impl Attempts {
         let (inbox, inbox_seen) = watch::channel(Inbox::default());
         let (signals, signals_in) = mpsc::channel(SIGNALS);
         let defaults = (stop_signal(&entry.start), entry.start.spec.grace);
-        drivers.insert(attempt, Handle { inbox, signals, defaults });
+        let fenced = is_fenced(entry.start.spec.on_lost);
+        drivers.insert(attempt, Handle { inbox, signals, defaults, fenced });
         drop(drivers);
         let mut driver =
             Driver::new(Arc::clone(&self.context), attempt, entry, adopted, inbox_seen, signals_in);

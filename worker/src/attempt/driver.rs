@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockmgr_core::agent::{
-    Action, Capture as CaptureState, Container, Doubt, Observed, Phase, Stop, Wanted, plan,
+    Action, Capture as CaptureState, Container, Doubt, Observed, Phase, Stop, Wanted, is_fenced, plan,
 };
 use dockmgr_core::cluster::{Progress, Start};
 use dockmgr_core::ids::AttemptId;
@@ -126,15 +126,22 @@ impl Driver {
             self.journal(Change::Intent(self.entry.start.clone())).await?;
             self.report(Progress::Accepted);
         }
-        let limit = Stop::for_time_limit(stop_signal(self.start()), self.start().spec.grace);
         loop {
-            self.read_inbox();
-            let action = plan(BootTime(clock::boot_nanos()), self.wanted, limit, &self.seen);
+            let action = self.next_action();
             if action == Action::Forget {
                 return self.forget().await;
             }
             self.carry_out(action).await?;
         }
+    }
+
+    /// What is to be done now, by the newest wishes and the newest contact with the leader.
+    pub(super) fn next_action(&mut self) -> Action {
+        self.read_inbox();
+        let contact = self.context.contact.now();
+        self.seen.contact = is_fenced(self.start().spec.on_lost).then_some(contact);
+        let limit = Stop::for_time_limit(stop_signal(self.start()), self.start().spec.grace);
+        plan(BootTime(clock::boot_nanos()), self.wanted, limit, &self.seen)
     }
 
     /// Restores what the journal cannot say by its phase alone, and reports it: at once, because the first Hello must name
@@ -209,7 +216,11 @@ impl Driver {
 
     /// Waits until somebody wants it to end. Cancel safe.
     pub(super) async fn wish_to_end(&mut self) {
-        while self.inbox.borrow_and_update().wanted == Wanted::Run {
+        loop {
+            let inbox = *self.inbox.borrow_and_update();
+            if inbox.wanted != Wanted::Run || inbox.fenced {
+                return;
+            }
             changed(&mut self.inbox).await;
         }
     }

@@ -11,10 +11,12 @@ pub(super) struct Inbox {
     pub(super) result_acknowledged: bool,
     /// The end of the output is durable there, or it is not wanted.
     pub(super) log_end_durable: bool,
+    /// There is no contact with the leader, and the attempt may not go on without. Wakes the driver; the plan asks the clock.
+    pub(super) fenced: bool,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { wanted: Wanted::Run, result_acknowledged: false, log_end_durable: false }
+        Self { wanted: Wanted::Run, result_acknowledged: false, log_end_durable: false, fenced: false }
     }
 }

@@ -23,6 +23,7 @@ use dockmgr_core::agent::ContainerIdentity;
 use dockmgr_support::tasks::Tasks;
 use tokio::sync::Semaphore;
 
+use crate::fence::LeaderContact;
 use crate::health::Health;
 use crate::images::Images;
 use crate::journal::Journal;
@@ -45,6 +46,8 @@ pub struct Context {
     pub images: Images,
     /// Condition of the node.
     pub health: Health,
+    /// When the leader was last heard of.
+    pub contact: LeaderContact,
     /// Whose containers these are; set when the cluster is known, before any attempt.
     pub identity: Arc<OnceLock<ContainerIdentity>>,
     /// Name of the node, for the environment of containers.

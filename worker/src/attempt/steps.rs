@@ -253,6 +253,10 @@ impl Driver {
     async fn start_container(&mut self) {
         let Some(id) = self.container_id() else { return };
         let permit = self.context.starts.clone().acquire_owned().await;
+        // The wait for the permit may have been long: a stop, or a lost leader, may have come first.
+        if self.next_action() != Action::Start {
+            return;
+        }
         self.seen.start = StartRequest::Sent;
         self.outages_before = self.context.health.outages();
         let started = self.context.runtime.start(&id).await;

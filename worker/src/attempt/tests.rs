@@ -3,19 +3,25 @@
 use std::time::Duration;
 
 use dockmgr_core::agent::container_name;
-use dockmgr_core::cluster::{Progress, StopCause};
+use dockmgr_core::cluster::{Progress, Start, StopCause};
 use dockmgr_core::ids::{AttemptId, ClusterId, NodeId};
 use dockmgr_core::outcome::{AttemptEnd, EndReason};
+use dockmgr_core::spec::OnLost;
+use dockmgr_core::time::BootTime;
+use dockmgr_support::clock;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::*;
+use crate::fence::watch_forever;
 use crate::images::Index;
 use crate::journal::JournalFile;
 use crate::runtime::docker::auth::Credentials;
 use crate::runtime::fake::{Fake, Fault};
-use crate::runtime::{Call, ImageFailure};
+use crate::runtime::{Call, ImageFailure, Runtime as _};
 use crate::testing::{start, wait_until};
+
+mod fencing;
 
 const IDENTITY: ContainerIdentity =
     ContainerIdentity { cluster: ClusterId(Uuid::from_u128(1)), node: NodeId(Uuid::from_u128(2)) };
@@ -40,6 +46,13 @@ impl Rig {
     }
 
     async fn boot(&mut self) -> Life {
+        let contact = LeaderContact::open(self.folder.path(), "boot").expect("the contact file opens");
+        touch(&contact);
+        self.boot_without_contact().await
+    }
+
+    /// Starts the attempts of a worker that has not reached its leader yet.
+    async fn boot_without_contact(&mut self) -> Life {
         self.starts += 1;
         let (tasks, root) = (Tasks::default(), self.folder.path());
         let file = JournalFile::open(&root.join("journal")).expect("the journal opens");
@@ -57,6 +70,7 @@ impl Rig {
             images: Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone()),
             health,
             identity: Arc::new(identity),
+            contact: LeaderContact::open(root, "boot").expect("the contact file opens"),
             node_name: "n1".into(),
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
@@ -72,6 +86,12 @@ impl Rig {
     fn runs(&self, attempt: AttemptId) -> Option<u32> {
         self.fake.runs(&container_name(IDENTITY.cluster, attempt))
     }
+}
+
+/// The leader has just answered.
+fn touch(contact: &LeaderContact) {
+    contact.set_fence_after(Duration::from_secs(240));
+    contact.heard(BootTime(clock::boot_nanos()));
 }
 
 impl Life {

@@ -56,6 +56,9 @@ pub struct Flags {
     /// How log lines look: text or json [default: text].
     #[arg(long, value_name = "FORMAT", env = "DOCKMGR_WORKER_LOG_FORMAT")]
     pub log_format: Option<String>,
+    /// File with the boot id of the host; tests put one of their own in its place to play a reboot.
+    #[arg(long, hide = true, value_name = "FILE", env = "DOCKMGR_WORKER_BOOT_ID_FILE")]
+    pub boot_id_file: Option<PathBuf>,
     /// Folder of Docker's own configuration, for registry credentials.
     #[arg(long, hide = true, env = "DOCKER_CONFIG")]
     pub docker_config: Option<String>,

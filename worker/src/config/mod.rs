@@ -24,6 +24,8 @@ use crate::spool::Watermark;
 const DEFAULT_DATA: &str = "/var/lib/dockmgr/worker";
 /// Where `dev` and a coordinator on the same machine listen.
 const DEFAULT_COORDINATOR: &str = "http://127.0.0.1:7443";
+/// Where the kernel names this boot of the host.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Largest configuration file read.
 const FILE_LIMIT: u64 = 1024 * 1024;
 
@@ -84,6 +86,8 @@ pub struct Config {
     pub watermark: Watermark,
     /// Folder of Docker's own configuration, and the home folder, for registry credentials.
     pub docker_config: (Option<String>, Option<String>),
+    /// File with the boot id of the host.
+    pub boot_id_file: PathBuf,
     /// How log lines look.
     pub log_format: Format,
     /// Which log lines there are.
@@ -184,6 +188,7 @@ impl Config {
             images: image_limits(&file.images)?,
             watermark: watermark(&file.disk)?,
             docker_config: (flags.docker_config, flags.home),
+            boot_id_file: flags.boot_id_file.unwrap_or_else(|| PathBuf::from(BOOT_ID)),
             log_format: values::log_format(flags.log_format.or(file.log_format))?,
             log_level: text(flags.log_level, file.log_level, "info"),
         })

@@ -55,6 +55,7 @@ enum StoredCause {
     Kill,
     Timeout,
     Superseded,
+    Fenced,
 }
 
 /// Writes a record.
@@ -138,6 +139,7 @@ fn cause_to_stored(cause: StopCause) -> StoredCause {
         StopCause::Kill => StoredCause::Kill,
         StopCause::Timeout => StoredCause::Timeout,
         StopCause::Superseded => StoredCause::Superseded,
+        StopCause::Fenced => StoredCause::Fenced,
     }
 }
 
@@ -147,5 +149,6 @@ fn cause_from_stored(cause: StoredCause) -> StopCause {
         StoredCause::Kill => StopCause::Kill,
         StoredCause::Timeout => StopCause::Timeout,
         StoredCause::Superseded => StopCause::Superseded,
+        StoredCause::Fenced => StopCause::Fenced,
     }
 }

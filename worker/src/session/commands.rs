@@ -63,6 +63,11 @@ impl Session {
             self.node.with_data(|data| data.join(cluster).map(|()| data.node())).map_err(Error::Refused)?;
         // Set once; a second Welcome has passed the check above and names the same cluster.
         self.attempts.context().identity.set(ContainerIdentity { cluster, node }).ok();
+        let fence_after = time::optional_duration_from_wire("welcome.fence_after", welcome.fence_after)
+            .map_err(Error::Convert)?;
+        if let Some(fence_after) = fence_after {
+            self.attempts.context().contact.set_fence_after(fence_after);
+        }
         let interval =
             time::optional_duration_from_wire("welcome.heartbeat_interval", welcome.heartbeat_interval)
                 .map_err(Error::Convert)?

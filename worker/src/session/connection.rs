@@ -1,15 +1,17 @@
 //! One session over one connection.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dockmgr_core::ids::AttemptId;
+use dockmgr_core::time::BootTime;
 use dockmgr_proto::convert::session as wire;
 use dockmgr_proto::v1::worker_service_client::WorkerServiceClient;
 use dockmgr_proto::v1::{
     Goodbye, Heartbeat, SessionRequest, SessionResponse, session_request, session_response,
 };
 use dockmgr_support::channel::{self, Address, Bearer};
+use dockmgr_support::clock;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,8 @@ const IMAGES_AT_ONCE: usize = 1000;
 const STREAM_WINDOW: u32 = 64 * 1024;
 /// See [`STREAM_WINDOW`].
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Heartbeats whose answer is awaited: a session that is silent for far fewer is given up.
+const AWAITED: usize = 256;
 /// Time for the goodbye to leave.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -49,6 +53,8 @@ struct Live<'a> {
     /// Images this coordinator knows of.
     images: BTreeSet<String>,
     beats: u64,
+    /// When the heartbeats that wait for an answer were sent, by number.
+    awaited: VecDeque<(u64, BootTime)>,
 }
 
 impl Session {
@@ -72,6 +78,8 @@ impl Session {
         let (node, cluster) = self.node.with_data(|data| (data.node(), data.cluster()));
         let hello = wire::hello_to_wire(node, self.node.incarnation, cluster, &hello);
         let (up, queue) = mpsc::channel(QUEUE);
+        // Before it leaves: what counts is never later than what the leader counts from.
+        let said = BootTime(clock::boot_nanos());
         let first = SessionRequest { message: Some(session_request::Message::Hello(hello)) };
         up.send(first).await.map_err(|_| Error::Ended)?;
         let greeting = async {
@@ -82,8 +90,9 @@ impl Session {
         let (down, first) =
             tokio::time::timeout(WELCOME, greeting).await.map_err(|_| Error::Silent(WELCOME))??;
         let heartbeat = self.welcomed(first)?;
+        self.attempts.context().contact.heard(said);
         tracing::info!(coordinator = %address, "session open");
-        Ok(Live { session: self, up, down, heartbeat, sent, images, beats: 0 })
+        Ok(Live { session: self, up, down, heartbeat, sent, images, beats: 0, awaited: VecDeque::new() })
     }
 }
 
@@ -102,7 +111,7 @@ impl Live<'_> {
                 // A command, or an answer to a heartbeat.
                 message = self.down.message() => {
                     deadline = tokio::time::Instant::now() + silence;
-                    self.session.command(message.map_err(refused)?.ok_or(Error::Ended)?)?;
+                    self.take(message.map_err(refused)?.ok_or(Error::Ended)?)?;
                 }
                 // Time for a sign of life.
                 _ = beat.tick() => self.send_heartbeat().await?,
@@ -114,6 +123,22 @@ impl Live<'_> {
         }
     }
 
+    fn take(&mut self, message: SessionResponse) -> Result<(), Error> {
+        let answered = match &message.message {
+            Some(session_response::Message::HeartbeatAck(ack)) => Some(ack.sequence),
+            Some(_) | None => None,
+        };
+        // Refuses an old leader, whose answers prove nothing.
+        self.session.command(message)?;
+        let Some(sequence) = answered else { return Ok(()) };
+        while let Some((awaited, sent)) = self.awaited.pop_front_if(|(awaited, _)| *awaited <= sequence) {
+            if awaited == sequence {
+                self.session.attempts.context().contact.heard(sent);
+            }
+        }
+        Ok(())
+    }
+
     async fn send_heartbeat(&mut self) -> Result<(), Error> {
         let images = self.session.node.images.now();
         let added: Vec<String> = images.difference(&self.images).take(IMAGES_AT_ONCE).cloned().collect();
@@ -121,6 +146,10 @@ impl Live<'_> {
         self.images.extend(added.iter().cloned());
         self.images.retain(|name| !removed.contains(name));
         self.beats += 1;
+        if self.awaited.len() == AWAITED {
+            self.awaited.pop_front();
+        }
+        self.awaited.push_back((self.beats, BootTime(clock::boot_nanos())));
         let status = self.session.attempts.context().health.status();
         self.send(session_request::Message::Heartbeat(Heartbeat {
             sequence: self.beats,
