@@ -14,17 +14,18 @@ use dockmgr_core::spec::Defaults;
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::error_chain::Chain;
 use dockmgr_support::tasks::Tasks;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
+use crate::forward::{ForwardLayer, Leading, Place, peer_tls};
 use crate::logs::{self, LogStore, Sharing};
 use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
-use crate::store::{self, Store};
+use crate::store::{self, Candidate, Leader, Store};
 
 /// How long open calls may take to end after the coordinator was asked to: streams hear at once, unary calls take moments.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -75,9 +76,16 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let store = Store::open(&config.store).await?;
     let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), tasks)?;
     let (publisher, handle) = controller::handle();
-    let bound = bind(&config, &handle, &log_store, tasks).await?;
+    let seen = watch::Sender::new(None);
+    let leading = Leading::new(handle.clone(), seen.subscribe());
+    let bound = bind(&config, &handle, &leading, &log_store, tasks).await?;
+    let url = config.public_url(bound.address);
+    leading.set_own_address(&url);
+    let candidate = Candidate { name: format!("coordinator-{}", std::process::id()), address: url };
+    tasks.spawn("health", tell_health(bound.health.clone(), leading, tasks.token().clone()));
     let health = bound.health.clone();
     tracing::info!(address = %bound.address, store = store.kind(), data = %config.data.display(), "coordinator is up");
+    let election = Election { candidate, seen };
     let terms = Terms { store, config: config.cluster.clone() };
     let closing = CancellationToken::new();
     let serving = tasks.spawn("api", bound.run(closing.clone()));
@@ -88,7 +96,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
             Err(_) => Ok(()),
         },
         // Leading ended: the program stops, or the store cannot be believed any more.
-        led = lead_for_ever(&terms, &publisher, &log_store, &health, tasks, &stop) => led,
+        led = lead_for_ever(&terms, &election, &publisher, &log_store, tasks, &stop) => led,
     };
     health.set(false).await;
     closing.cancel();
@@ -99,7 +107,37 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     ended
 }
 
-async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Tasks) -> Result<Bound, Error> {
+/// What a coordinator brings to an election and learns from it.
+struct Election {
+    candidate: Candidate,
+    seen: watch::Sender<Option<Leader>>,
+}
+
+/// Serves while this coordinator leads or knows who does.
+async fn tell_health(health: Health, leading: Leading, stop: CancellationToken) {
+    let mut served = false;
+    loop {
+        let serves = leading.place() != Place::Nowhere;
+        if serves != served {
+            health.set(serves).await;
+            served = serves;
+        }
+        tokio::select! {
+            // The program ends.
+            () = stop.cancelled() => return,
+            // Somebody leads now, or nobody does.
+            () = leading.turned(serves) => {}
+        }
+    }
+}
+
+async fn bind(
+    config: &Config,
+    handle: &Handle,
+    leading: &Leading,
+    log_store: &LogStore,
+    tasks: &Tasks,
+) -> Result<Bound, Error> {
     let (doomed_logs, doomed) = mpsc::channel(retention::DOOMED_BOUND);
     tasks.spawn(
         "log-retention",
@@ -122,6 +160,7 @@ async fn bind(config: &Config, handle: &Handle, log_store: &LogStore, tasks: &Ta
             UploadDesk::new(handle.clone(), log_store.clone(), tasks.clone()),
         ),
         gate: Gate::new(config.token.clone()),
+        forward: ForwardLayer::new(leading.clone(), config.tls.as_ref().map(peer_tls)),
     };
     Ok(server::bind(config.listen, config.tls.as_ref(), services).await?)
 }
@@ -137,17 +176,16 @@ fn sharing(store: &store::Config) -> Sharing {
 /// Campaigns and leads, again and again, until `stop` is cancelled or the store fails for good.
 async fn lead_for_ever(
     terms: &Terms,
+    election: &Election,
     publisher: &Publisher,
     log_store: &LogStore,
-    health: &Health,
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<(), Error> {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
     loop {
-        let ended = lead_once(terms, publisher, log_store, health, tasks, stop).await;
+        let ended = lead_once(terms, election, publisher, log_store, tasks, stop).await;
         log_store.end_term();
-        health.set(false).await;
         match ended {
             Ok(()) if stop.is_cancelled() => return Ok(()),
             Ok(()) => {}
@@ -168,21 +206,19 @@ async fn lead_for_ever(
 
 async fn lead_once(
     terms: &Terms,
+    election: &Election,
     publisher: &Publisher,
     log_store: &LogStore,
-    health: &Health,
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<(), store::Error> {
-    let name = format!("coordinator-{}", std::process::id());
-    let (lease, keeper) = terms.store.campaign(&name, stop).await?;
+    let (lease, keeper) = terms.store.campaign(&election.candidate, &election.seen, stop).await?;
     let resign = CancellationToken::new();
     let keeping = tasks.spawn("lease", keeper.run(resign.clone()));
     let ended = async {
         let cluster_id = terms.store.cluster_id(lease.epoch(), ClusterId(Uuid::now_v7())).await?;
         tracing::info!(epoch = %lease.epoch(), %cluster_id, "leading");
         log_store.begin_term(lease.epoch());
-        health.set(true).await;
         controller::lead(terms, cluster_id, &lease, publisher, stop.clone()).await
     }
     .await;

@@ -2,6 +2,7 @@
 //!
 //! Owns reading and checking. Nothing else in the crate looks at the environment or at the command line.
 
+mod advertise;
 mod file;
 mod timing;
 
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Parser, ValueEnum};
 use dockmgr_core::cluster;
 use dockmgr_core::spec::ImageRef;
+use dockmgr_support::channel::Address;
 use dockmgr_support::secret::{self, ApiToken};
 use dockmgr_support::telemetry::Format;
 
@@ -28,6 +30,9 @@ pub struct Args {
     /// Address to serve the API on; one off loopback needs TLS and a token, or --insecure-bind.
     #[arg(long, env = "DOCKMGR_LISTEN", value_name = "ADDR")]
     listen: Option<String>,
+    /// URL under which the other coordinators and the workers reach this one; from --listen unless given.
+    #[arg(long, env = "DOCKMGR_ADVERTISE", value_name = "URL")]
+    advertise: Option<String>,
     /// Folder of the embedded store and, unless --logs says otherwise, of the output of jobs.
     #[arg(long, env = "DOCKMGR_DATA", value_name = "DIR")]
     data: Option<PathBuf>,
@@ -98,6 +103,8 @@ pub enum StoreKind {
 pub struct Config {
     /// Address of the API.
     pub listen: SocketAddr,
+    /// What the others are told of it; `None` for what it is bound to.
+    pub advertise: Option<Address>,
     /// Folder of the embedded store.
     pub data: PathBuf,
     /// Folder of the output of jobs.
@@ -211,8 +218,9 @@ impl Config {
                 store::Config::Etcd(etcd)
             }
         };
+        let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
-        Ok(Self { listen, data, logs, store, tls, token, default_image, cluster })
+        Ok(Self { listen, advertise, data, logs, store, tls, token, default_image, cluster })
     }
 }
 

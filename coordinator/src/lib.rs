@@ -5,6 +5,7 @@
 pub mod app;
 pub mod config;
 pub mod controller;
+mod forward;
 pub mod logs;
 mod retention;
 mod rpc;

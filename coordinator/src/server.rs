@@ -23,6 +23,7 @@ use tower::layer::util::{Identity, Stack};
 use tower::util::MapResponseLayer;
 
 use crate::config::Tls;
+use crate::forward::ForwardLayer;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Workers};
 
 /// Largest message taken in: a spec is at most half of it, a piece of output a quarter.
@@ -52,6 +53,8 @@ pub(crate) struct Services {
     pub(crate) events: Events,
     pub(crate) workers: Workers,
     pub(crate) gate: Gate,
+    /// Answers calls at the leader, wherever that is.
+    pub(crate) forward: ForwardLayer,
 }
 
 /// Names of the public services, for health.
@@ -65,7 +68,8 @@ const SERVICES: [&str; 6] = [
 ];
 
 /// What every answer passes through.
-type Layers = Stack<MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>, Identity>;
+type Layers =
+    Stack<ForwardLayer, Stack<MapResponseLayer<fn(http::Response<Body>) -> http::Response<Body>>, Identity>>;
 
 /// A server that is bound and can be run.
 pub(crate) struct Bound {
@@ -133,7 +137,7 @@ pub(crate) async fn bind(listen: SocketAddr, tls: Option<&Tls>, services: Servic
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(Error::Reflection)?;
-    let mut server = builder();
+    let mut server = builder(services.forward);
     if let Some(tls) = tls {
         server = server.tls_config(tls_config(tls)).map_err(Error::Tls)?;
     }
@@ -174,9 +178,10 @@ fn add(router: Router<Layers>, jobs: Jobs, logs: Logs, gate: &Gate) -> Router<La
         .add_service(InterceptedService::new(logs, gate.clone()))
 }
 
-fn builder() -> Server<Layers> {
+fn builder(forward: ForwardLayer) -> Server<Layers> {
     Server::builder()
         .layer(MapResponseLayer::new(too_large_is_exhausted as fn(_) -> _))
+        .layer(forward)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(MAX_STREAMS)

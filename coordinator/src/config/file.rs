@@ -16,6 +16,7 @@ const MAX_BYTES: u64 = 1 << 20;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct File {
     pub(super) listen: Option<String>,
+    pub(super) advertise: Option<String>,
     pub(super) data: Option<PathBuf>,
     pub(super) logs: Option<PathBuf>,
     pub(super) store: Option<StoreKind>,

@@ -27,6 +27,12 @@ fn settings_that_do_not_fit_together_are_refused() {
     for (args, word) in [
         (&["--listen", "7443"][..], "--listen"),
         (&["--listen", "127.0.0.1:99999"], "--listen"),
+        (&["--advertise", "10.0.0.1:7443"], "--advertise"),
+        (&["--advertise", "https://10.0.0.1:7443"], "http://"),
+        (
+            &["--listen", "0.0.0.0:1", "--insecure-bind", "--store", "etcd", "--etcd", "http://127.0.0.1:1"],
+            "--advertise",
+        ),
         (&["--store", "etcd"], "--etcd"),
         (&["--etcd", "http://127.0.0.1:2379"], "--store"),
         (&["--tls-cert", "/nonexistent"], "--tls-key"),

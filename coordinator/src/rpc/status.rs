@@ -59,9 +59,29 @@ pub(crate) fn no_answer(error: &controller::Error) -> Status {
         controller::Error::NotLeader => "NOT_LEADER",
         controller::Error::Overloaded => "OVERLOADED",
     };
+    make(Code::Unavailable, &error.to_string(), reason, [], retry_soon())
+}
+
+/// A forwarded call reached a coordinator that does not lead.
+pub(crate) fn not_leader(leader: Option<&str>) -> Status {
+    let known = [("leader", leader.unwrap_or_default().to_owned())];
+    make(Code::Unavailable, "this coordinator does not lead any more", "NOT_LEADER", known, retry_soon())
+}
+
+/// No coordinator leads, for longer than a call waits.
+pub(crate) fn no_leader() -> Status {
+    make(Code::Unavailable, "no coordinator leads at the moment", "NO_LEADER", [], retry_soon())
+}
+
+/// The leader could not be asked, or its answer was cut off.
+pub(crate) fn leader_unreachable(why: &str) -> Status {
+    make(Code::Unavailable, why, "LEADER_UNREACHABLE", [], retry_soon())
+}
+
+fn retry_soon() -> ErrorDetails {
     let mut details = ErrorDetails::new();
     details.set_retry_info(Some(RETRY_SOON));
-    make(Code::Unavailable, &error.to_string(), reason, [], details)
+    details
 }
 
 /// Wrong fields of a request.

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::etcd::EtcdProcess;
-use super::{Config, Ended, Error, Guard, Key, Lease, RedbConfig, Revision, Store, Write};
+use super::{Candidate, Config, Ended, Error, Guard, Key, Lease, RedbConfig, Revision, Store, Write};
 
 /// Nothing in these checks takes this long unless it hangs.
 const HANG: Duration = Duration::from_secs(60);
@@ -59,7 +59,9 @@ impl Leader {
     /// Campaigns and wins.
     pub(super) async fn of(store: &Store) -> Self {
         let cancel = CancellationToken::new();
-        let campaign = store.campaign("test", &cancel);
+        let seen = tokio::sync::watch::Sender::new(None);
+        let candidate = candidate("test");
+        let campaign = store.campaign(&candidate, &seen, &cancel);
         let (lease, keeper) = within(campaign).await.expect("campaign");
         let keeper = Tasks::default().spawn("lease-keeper", keeper.run(cancel.clone()));
         Self { store: store.clone(), lease, cancel, keeper }
@@ -94,6 +96,10 @@ impl Leader {
 /// Fails instead of hanging.
 pub(super) async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(HANG, future).await.expect("must not hang")
+}
+
+pub(super) fn candidate(name: &str) -> Candidate {
+    Candidate { name: name.to_owned(), address: String::new() }
 }
 
 pub(super) fn key(text: &str) -> Key {

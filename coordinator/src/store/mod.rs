@@ -26,6 +26,7 @@ mod etcd;
 mod guard;
 mod history;
 mod key;
+mod leader;
 mod lease;
 mod memory;
 mod redb;
@@ -34,6 +35,7 @@ mod watch;
 mod write;
 
 use dockmgr_core::ids::{ClusterId, Epoch};
+use tokio::sync::watch as latest;
 use tokio_util::sync::CancellationToken;
 
 pub use change::{Change, ChangeBatch};
@@ -42,6 +44,7 @@ pub use error::Error;
 pub use etcd::{Config as EtcdConfig, DEFAULT_LEASE_TTL, TlsFiles};
 pub use guard::{Expected, Guard, Precondition};
 pub use key::{Key, Prefix};
+pub use leader::{Candidate, Leader};
 pub use lease::{Ended, Keeper, Lease};
 pub use redb::Config as RedbConfig;
 pub use schema::SCHEMA_VERSION;
@@ -169,27 +172,29 @@ impl Store {
     ///
     /// Returns the lease, which fences every commit, and its keeper, whose [`run`](Keeper::run) the caller must spawn
     /// at once: without it the lease ends. The embedded stores follow their one process: a newer campaign supersedes
-    /// the older lease. `candidate` is shown to people who ask who leads. Cancel safe.
+    /// the older lease. The other coordinators are told who `candidate` is; `seen` is told who leads meanwhile, `None` when
+    /// nobody does, and nothing while the store does not say. Cancel safe.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once `cancel` fires; what etcd refuses for good. An unreachable etcd is waited for.
     pub async fn campaign(
         &self,
-        candidate: &str,
+        candidate: &Candidate,
+        seen: &latest::Sender<Option<Leader>>,
         cancel: &CancellationToken,
     ) -> Result<(Lease, Keeper), Error> {
         match &self.backend {
             Backend::Memory(memory) => Ok(memory.campaign()),
             Backend::Redb(redb) => redb.campaign().await,
-            Backend::Etcd(etcd) => Box::pin(etcd.campaign(candidate, cancel)).await,
+            Backend::Etcd(etcd) => Box::pin(etcd.campaign(candidate, seen, cancel)).await,
         }
     }
 
-    /// Who leads now, by the name it campaigned with; `None` while nobody does or in an embedded store.
-    pub async fn leader(&self) -> Result<Option<String>, Error> {
+    /// Who leads now; `None` while nobody does or in an embedded store.
+    pub async fn leader(&self) -> Result<Option<Leader>, Error> {
         match &self.backend {
             Backend::Memory(_) | Backend::Redb(_) => Ok(None),
-            Backend::Etcd(etcd) => Box::pin(etcd.leader_name()).await,
+            Backend::Etcd(etcd) => Box::pin(etcd.leader()).await,
         }
     }
 

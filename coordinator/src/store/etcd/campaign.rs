@@ -12,12 +12,13 @@ use std::time::Duration;
 use dockmgr_core::ids::Epoch;
 use dockmgr_support::{clock, error_chain};
 use etcd_client::{Compare, CompareOp, GetOptions, PutOptions, Txn, TxnOp, TxnOpResponse};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::Chain;
 use super::connect::within;
 use super::keeper::{LeaseKeeper, valid_until};
-use super::{Error, Etcd, Keeper, Lease};
+use super::{Candidate, Error, Etcd, Keeper, Leader, Lease};
 
 /// Pause between two looks at the leader key: adds little to a failover and is one cheap read per candidate.
 const POLL: Duration = Duration::from_millis(250);
@@ -43,12 +44,13 @@ struct Won {
 impl Etcd {
     pub(in super::super) async fn campaign(
         &self,
-        candidate: &str,
+        candidate: &Candidate,
+        seen: &watch::Sender<Option<Leader>>,
         cancel: &CancellationToken,
     ) -> Result<(Lease, Keeper), Error> {
         let mut granted = None;
         let won = tokio::select! {
-            won = self.win(candidate, &mut granted) => won,
+            won = self.win(candidate, seen, &mut granted) => won,
             // The coordinator stops.
             () = cancel.cancelled() => Err(Error::Cancelled),
         };
@@ -63,10 +65,15 @@ impl Etcd {
         }
     }
 
-    async fn win(&self, candidate: &str, granted: &mut Option<Granted>) -> Result<Won, Error> {
+    async fn win(
+        &self,
+        candidate: &Candidate,
+        seen: &watch::Sender<Option<Leader>>,
+        granted: &mut Option<Granted>,
+    ) -> Result<Won, Error> {
         let mut outage_told = false;
         loop {
-            match self.stand(candidate, granted).await {
+            match self.stand(candidate, seen, granted).await {
                 Ok(Some(won)) => return Ok(won),
                 Ok(None) => outage_told = false,
                 Err(error) if error.is_retryable() => {
@@ -82,8 +89,15 @@ impl Etcd {
     }
 
     /// Tries once; `None` while another leads.
-    async fn stand(&self, candidate: &str, granted: &mut Option<Granted>) -> Result<Option<Won>, Error> {
-        if let Some(leader) = self.leader_key().await? {
+    async fn stand(
+        &self,
+        candidate: &Candidate,
+        seen: &watch::Sender<Option<Leader>>,
+        granted: &mut Option<Granted>,
+    ) -> Result<Option<Won>, Error> {
+        let leader = self.leader_key().await?;
+        tell(seen, leader.as_ref().map(super::read::leader));
+        if let Some(leader) = leader {
             // Ours if an earlier try won and its answer was lost: give it up, which is simpler than adopting it.
             if let Some(own) = granted.take_if(|own| own.id == leader.lease()) {
                 self.give_back(own).await;
@@ -111,9 +125,9 @@ impl Etcd {
         Ok(Granted { id: answer.id(), asked_at })
     }
 
-    async fn create_leader_key(&self, candidate: &str, granted: Granted) -> Result<Option<Won>, Error> {
+    async fn create_leader_key(&self, candidate: &Candidate, granted: Granted) -> Result<Option<Won>, Error> {
         let leader = self.layout.leader();
-        let put = TxnOp::put(leader, candidate, Some(PutOptions::new().with_lease(granted.id)));
+        let put = TxnOp::put(leader, candidate.value(), Some(PutOptions::new().with_lease(granted.id)));
         let last = TxnOp::get(self.layout.txn(), Some(GetOptions::new().with_keys_only()));
         let txn = Txn::new()
             .when(vec![Compare::create_revision(leader, CompareOp::Equal, 0)])
@@ -153,4 +167,13 @@ impl Etcd {
             tracing::debug!(error = %error_chain::Chain(&error), "lease left to run out");
         }
     }
+}
+
+/// Passes on who leads, if that is news.
+fn tell(seen: &watch::Sender<Option<Leader>>, leader: Option<Leader>) {
+    seen.send_if_modified(|known| {
+        let news = *known != leader;
+        *known = leader;
+        news
+    });
 }

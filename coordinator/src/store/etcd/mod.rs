@@ -33,7 +33,7 @@ use tokio::sync::Mutex;
 
 use super::lease::Term;
 use super::write::WriteSet;
-use super::{Entry, Error, Guard, Keeper, Key, Lease, Limits, Page, Prefix, Revision};
+use super::{Candidate, Entry, Error, Guard, Keeper, Key, Leader, Lease, Limits, Page, Prefix, Revision};
 
 use commit::Chain;
 use connect::Link;

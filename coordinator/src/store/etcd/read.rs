@@ -1,11 +1,12 @@
 //! Reading from etcd, and forgetting its history.
 
 use bytes::Bytes;
+use dockmgr_core::ids::Epoch;
 use etcd_client::{CompactionOptions, GetOptions, GetResponse, KeyValue};
 use tonic::Code;
 
 use super::failure::has_code;
-use super::{Entry, Error, Etcd, Key, Page, Prefix, Revision};
+use super::{Entry, Error, Etcd, Key, Leader, Page, Prefix, Revision};
 
 impl Etcd {
     pub(in super::super) async fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
@@ -40,10 +41,9 @@ impl Etcd {
         }
     }
 
-    /// The name the leader campaigned with.
-    pub(in super::super) async fn leader_name(&self) -> Result<Option<String>, Error> {
-        let leader = self.leader_key().await?;
-        Ok(leader.map(|stored| String::from_utf8_lossy(stored.value()).into_owned()))
+    /// Who leads, by the leader key.
+    pub(in super::super) async fn leader(&self) -> Result<Option<Leader>, Error> {
+        Ok(self.leader_key().await?.as_ref().map(leader))
     }
 
     /// Drops the history of all but the last `keep` revisions.
@@ -100,4 +100,9 @@ fn entry(key: Key, stored: KeyValue) -> Entry {
     let revision = revision(stored.mod_revision());
     let (_, value) = stored.into_key_value();
     Entry { key, value: Bytes::from(value), revision }
+}
+
+/// The leader that a leader key names.
+pub(super) fn leader(stored: &KeyValue) -> Leader {
+    Leader::parse(Epoch(revision(stored.create_revision()).0), stored.value())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::test_process::is_unavailable;
 use super::{Config, EtcdProcess};
-use crate::store::conformance::{Leader, key, within};
+use crate::store::conformance::{Leader, candidate, key, within};
 use crate::store::{Config as StoreConfig, Ended, Error, Prefix, Store, Write};
 
 async fn open(config: &Config) -> Store {
@@ -26,9 +26,10 @@ async fn a_dead_leader_is_replaced_and_its_commits_are_fenced() {
     config.lease_ttl = Duration::from_secs(2);
     let dead = open(&config).await;
     let cancel = tokio_util::sync::CancellationToken::new();
+    let seen = tokio::sync::watch::Sender::new(None);
     // Its keeper never runs: to etcd this is a leader that died.
-    let (lease, _keeper) = within(dead.campaign("dead", &cancel)).await.expect("campaign");
-    assert_eq!(dead.leader().await.expect("read").as_deref(), Some("dead"));
+    let (lease, _keeper) = within(dead.campaign(&candidate("dead"), &seen, &cancel)).await.expect("campaign");
+    assert_eq!(dead.leader().await.expect("read").map(|leader| leader.name).as_deref(), Some("dead"));
 
     let successor = open(&config).await;
     let new = Leader::of(&successor).await;

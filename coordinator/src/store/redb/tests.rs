@@ -12,7 +12,9 @@ fn config(folder: &TempDir) -> StoreConfig {
 }
 
 async fn lead(store: &Store) -> (Lease, Keeper) {
-    store.campaign("test", &tokio_util::sync::CancellationToken::new()).await.expect("campaign")
+    let seen = tokio::sync::watch::Sender::new(None);
+    let cancel = tokio_util::sync::CancellationToken::new();
+    store.campaign(&crate::store::conformance::candidate("test"), &seen, &cancel).await.expect("campaign")
 }
 
 fn key(text: &str) -> Key {

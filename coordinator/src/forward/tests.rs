@@ -1,0 +1,1 @@
+//! Calls through a coordinator that does not lead.
