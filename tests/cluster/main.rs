@@ -2,6 +2,7 @@
 
 mod arrays;
 mod basics;
+mod coordinators;
 mod crashes;
 mod keeping;
 mod nodes;

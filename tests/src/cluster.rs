@@ -4,6 +4,7 @@
 //! test prints the last lines of every log.
 
 mod builder;
+mod several;
 
 pub use builder::{Builder, Runtime, Store};
 
@@ -11,9 +12,8 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use dockmgr_client::{Client, Options};
+use dockmgr_client::Client;
 use dockmgr_proto::v1;
-use dockmgr_support::channel::{Address, Credentials};
 use dockmgr_support::secret::ApiToken;
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -32,13 +32,19 @@ const TAIL_LINES: usize = 40;
 #[derive(Debug)]
 pub struct Cluster {
     settings: Builder,
-    port: u16,
-    coordinator: Option<Process>,
+    coordinators: Vec<Coordinator>,
     workers: Vec<Option<Process>>,
     etcd: Option<Etcd>,
     token: ApiToken,
     // Last: the folder goes when everything that writes into it has ended.
     folder: TempDir,
+}
+
+/// One coordinator of the cluster.
+#[derive(Debug)]
+struct Coordinator {
+    port: u16,
+    process: Option<Process>,
 }
 
 impl Cluster {
@@ -52,9 +58,28 @@ impl Cluster {
         Self::builder().start().await
     }
 
-    /// The address of the API.
+    /// The address of the API; with several coordinators the one of the first.
     pub fn server(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.server_of(0)
+    }
+
+    /// The address of coordinator `n`, counted from 0.
+    pub fn server_of(&self, n: usize) -> String {
+        format!("http://127.0.0.1:{}", self.coordinators[n].port)
+    }
+
+    /// The addresses of all coordinators, separated by commas.
+    pub fn servers(&self) -> String {
+        let all: Vec<String> = (0..self.coordinators.len()).map(|n| self.server_of(n)).collect();
+        all.join(",")
+    }
+
+    /// The etcd of the cluster.
+    ///
+    /// # Panics
+    /// If it has none.
+    pub fn etcd(&mut self) -> &mut Etcd {
+        self.etcd.as_mut().expect("the cluster is on etcd")
     }
 
     /// The cluster's own folder.
@@ -87,7 +112,7 @@ impl Cluster {
     /// # Panics
     /// If it was killed.
     pub fn coordinator(&mut self) -> &mut Process {
-        self.coordinator.as_mut().expect("the coordinator runs")
+        self.coordinator_n(0)
     }
 
     /// The process of worker `n`.
@@ -100,26 +125,12 @@ impl Cluster {
 
     /// Kills the coordinator as a power cut would.
     pub async fn kill_coordinator(&mut self) {
-        self.coordinator.take().expect("the coordinator runs").kill().await;
+        self.kill_coordinator_n(0).await;
     }
 
     /// Starts the coordinator and waits until it serves.
     pub async fn start_coordinator(&mut self) {
-        let mut process = self.settings.coordinator(self.folder.path(), self.port, self.etcd.as_ref());
-        wait_until("the coordinator to serve", STEP_LIMIT, async || {
-            assert!(!process.has_ended(), "the coordinator ended:\n{}", process.log_tail(TAIL_LINES));
-            match self.try_client().await {
-                Ok(client) => client
-                    .is_serving()
-                    .await
-                    .map_err(|e| e.to_string())?
-                    .then_some(())
-                    .ok_or("not serving".to_owned()),
-                Err(error) => Err(error),
-            }
-        })
-        .await;
-        self.coordinator = Some(process);
+        self.start_coordinator_n(0).await;
     }
 
     /// Kills worker `n` as a power cut would; its containers go on.
@@ -143,7 +154,7 @@ impl Cluster {
 
     /// Starts worker `n` without waiting.
     pub fn launch_worker(&mut self, n: usize) {
-        let process = self.settings.worker(self.folder.path(), n, &self.server());
+        let process = self.settings.worker(self.folder.path(), n, &self.servers());
         if self.workers.len() <= n {
             self.workers.resize_with(n + 1, || None);
         }
@@ -179,9 +190,7 @@ impl Cluster {
 
     /// A client, unless nobody answers.
     pub async fn try_client(&self) -> Result<Client, String> {
-        let address = Address::parse(&self.server()).map_err(|error| error.to_string())?;
-        let credentials = Credentials { token: Some(self.token.clone()), ..Credentials::default() };
-        Client::connect(Options::new(vec![address], credentials)).await.map_err(|error| error.to_string())
+        self.client_at(&self.servers()).await
     }
 
     /// A call of the command line, connected to this cluster and to nothing else of this machine's user.
@@ -192,7 +201,7 @@ impl Cluster {
     /// The command behind [`Self::cli`], without arguments.
     pub fn cli_command(&self) -> Command {
         let mut command = bare_cli(self.folder.path());
-        command.env("DOCKMGR_SERVER", self.server()).env("DOCKMGR_TOKEN_FILE", self.token_file());
+        command.env("DOCKMGR_SERVER", self.servers()).env("DOCKMGR_TOKEN_FILE", self.token_file());
         command
     }
 
@@ -297,7 +306,7 @@ impl Cluster {
 
     #[expect(clippy::print_stderr, reason = "a failing test shows what the programs said")]
     fn show_logs(&self) {
-        let mut names = vec!["coordinator.log".to_owned()];
+        let mut names: Vec<String> = (0..self.coordinators.len()).map(builder::coordinator_log).collect();
         names.extend((0..self.workers.len()).map(|n| format!("worker-{n}.log")));
         for name in names {
             eprintln!("--- last lines of {name}\n{}", tail(&self.folder.path().join(&name), TAIL_LINES));
@@ -313,7 +322,7 @@ impl Drop for Cluster {
             .flatten();
         // Workers first, so that nothing is created behind the removal.
         self.workers.clear();
-        self.coordinator = None;
+        self.coordinators.clear();
         if let Some(id) = id {
             remove_cluster_now(&id);
         }

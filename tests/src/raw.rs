@@ -24,9 +24,13 @@ pub struct Api {
 impl Api {
     /// Connects to a cluster.
     pub async fn of(cluster: &Cluster) -> Self {
-        let endpoint = Endpoint::from_shared(cluster.server()).expect("a URL");
-        let channel = endpoint.connect().await.expect("the coordinator listens");
-        Self { channel, bearer: Bearer::new(Some(cluster.token())) }
+        Self::at(cluster, &cluster.server()).await.expect("the coordinator listens")
+    }
+
+    /// Connects to one coordinator of a cluster.
+    pub async fn at(cluster: &Cluster, server: &str) -> Result<Self, tonic::transport::Error> {
+        let channel = Endpoint::from_shared(server.to_owned())?.connect().await?;
+        Ok(Self { channel, bearer: Bearer::new(Some(cluster.token())) })
     }
 
     /// The connection itself, without the token.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use uuid::Uuid;
 
-use super::Cluster;
+use super::{Cluster, Coordinator};
 use crate::etcd::Etcd;
 use crate::process::Process;
 use crate::{base_image, needs, ports, programs};
@@ -39,6 +39,9 @@ pub struct Builder {
     pub(super) runtime: Runtime,
     store: Store,
     workers: usize,
+    coordinators: usize,
+    etcd: Option<(usize, Vec<String>)>,
+    coordinator_args: Vec<String>,
     cpus: String,
     memory: String,
     worker_args: Vec<String>,
@@ -56,6 +59,9 @@ impl Default for Builder {
             runtime: Runtime::Fake,
             store: Store::Redb,
             workers: 1,
+            coordinators: 1,
+            etcd: None,
+            coordinator_args: Vec::new(),
             cpus: "4".to_owned(),
             memory: "8GiB".to_owned(),
             worker_args: Vec::new(),
@@ -74,6 +80,27 @@ impl Builder {
     #[must_use]
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Number of coordinators, which share an etcd; 1 on the embedded store unless said otherwise.
+    #[must_use]
+    pub fn coordinators(mut self, coordinators: usize) -> Self {
+        self.coordinators = coordinators;
+        self.store(Store::Etcd)
+    }
+
+    /// An etcd of the cluster's own, of so many members, each with `args` added to its command line.
+    #[must_use]
+    pub fn own_etcd(mut self, members: usize, args: &[&str]) -> Self {
+        self.etcd = Some((members, args.iter().map(|arg| (*arg).to_owned()).collect()));
+        self.store(Store::Etcd)
+    }
+
+    /// More arguments for every coordinator.
+    #[must_use]
+    pub fn coordinator_args(mut self, args: &[&str]) -> Self {
+        self.coordinator_args.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
     }
 
@@ -156,7 +183,7 @@ impl Builder {
         cluster
     }
 
-    /// Starts the coordinator alone.
+    /// Starts the coordinators alone.
     pub async fn coordinator_only(self) -> Cluster {
         let folder = TempDir::new().expect("a folder for the cluster");
         let text = format!("test-{}", Uuid::now_v7().simple());
@@ -165,31 +192,39 @@ impl Builder {
         fs::set_permissions(&token_file, fs::Permissions::from_mode(0o600)).expect("protect the token");
         let token = ApiToken::parse(&text).expect("long enough");
         let etcd = match self.store {
-            Store::Etcd if needs::etcd() => Some(Etcd::find(folder.path()).await),
+            Store::Etcd if needs::etcd() => Some(match &self.etcd {
+                Some((members, args)) => {
+                    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+                    Etcd::start_members(folder.path(), *members, &args).await
+                }
+                None => Etcd::find(folder.path()).await,
+            }),
             Store::Etcd => panic!("ask needs::etcd() before building such a cluster"),
             Store::Redb => None,
         };
-        let port = ports::free();
-        let mut cluster =
-            Cluster { settings: self, port, coordinator: None, workers: Vec::new(), etcd, token, folder };
-        cluster.start_coordinator().await;
+        let count = self.coordinators;
+        let coordinators = (0..count).map(|_| Coordinator { port: ports::free(), process: None }).collect();
+        let mut cluster = Cluster { settings: self, coordinators, workers: Vec::new(), etcd, token, folder };
+        for n in 0..count {
+            cluster.start_coordinator_n(n).await;
+        }
         cluster
     }
 
-    /// Starts a coordinator process on this cluster's folder.
-    pub(super) fn coordinator(&self, folder: &Path, port: u16, etcd: Option<&Etcd>) -> Process {
-        let mut command = self.coordinator_command(folder, port, etcd);
-        Process::start("coordinator", &mut command, &folder.join("coordinator.log"))
+    /// Starts coordinator `n` on this cluster's folder.
+    pub(super) fn coordinator(&self, folder: &Path, n: usize, port: u16, etcd: Option<&Etcd>) -> Process {
+        let mut command = self.coordinator_command(folder, n, port, etcd);
+        Process::start(&format!("coordinator-{n}"), &mut command, &folder.join(coordinator_log(n)))
     }
 
-    fn coordinator_command(&self, folder: &Path, port: u16, etcd: Option<&Etcd>) -> Command {
+    fn coordinator_command(&self, folder: &Path, n: usize, port: u16, etcd: Option<&Etcd>) -> Command {
         let config = folder.join("coordinator.toml");
         fs::write(&config, "[timing]\nheartbeat = \"500ms\"\n").expect("write the coordinator's settings");
         let mut command = program("dockmgr-coordinator", folder);
         command
             .args(["--listen", &format!("127.0.0.1:{port}")])
             .arg("--data")
-            .arg(folder.join("coordinator"))
+            .arg(folder.join(coordinator_folder(n)))
             .arg("--token-file")
             .arg(folder.join("token"))
             .arg("--config")
@@ -198,6 +233,10 @@ impl Builder {
             .args(["--fence-after", &format!("{}ms", self.fence_after.as_millis())])
             .args(["--lost-after", &format!("{}ms", self.lost_after.as_millis())])
             .args(["--default-image", &base_image()]);
+        command.args(&self.coordinator_args);
+        if self.coordinators > 1 {
+            command.arg("--logs").arg(folder.join("logs"));
+        }
         if let Some(etcd) = etcd {
             command.args(["--store", "etcd", "--etcd", &etcd.url, "--etcd-prefix", &self.prefix]);
         }
@@ -224,6 +263,16 @@ impl Builder {
     }
 }
 
+/// Name of the data folder of coordinator `n`.
+fn coordinator_folder(n: usize) -> String {
+    if n == 0 { "coordinator".to_owned() } else { format!("coordinator-{n}") }
+}
+
+/// Name of the log of coordinator `n`.
+pub(super) fn coordinator_log(n: usize) -> String {
+    format!("{}.log", coordinator_folder(n))
+}
+
 /// A program with an environment of its own.
 fn program(name: &str, folder: &Path) -> Command {
     let mut command = Command::new(programs::binary(name));
@@ -245,7 +294,7 @@ fn program(name: &str, folder: &Path) -> Command {
 impl Cluster {
     /// The command that would start one more coordinator on this cluster's folder, on another port.
     pub fn second_coordinator(&self) -> Command {
-        self.settings.coordinator_command(self.folder.path(), ports::free(), self.etcd.as_ref())
+        self.settings.coordinator_command(self.folder.path(), 0, ports::free(), self.etcd.as_ref())
     }
 
     /// The command that would start one more worker on the folder of worker `n`.
