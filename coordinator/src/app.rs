@@ -31,6 +31,8 @@ use crate::store::{self, Candidate, Leader, Store};
 const DRAIN: Duration = Duration::from_secs(3);
 /// Wait before the first new try after the store failed.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
+/// A term or a campaign that lasted this long was no failure: the next wait is the first again.
+const GOOD_TERM: Duration = Duration::from_secs(10);
 /// Longest wait between two tries.
 const RETRY_MOST: Duration = Duration::from_secs(5);
 
@@ -73,11 +75,11 @@ impl Error {
 /// [`Error`] when it cannot go on.
 pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Result<(), Error> {
     make_private(&config.data).map_err(|source| Error::Data { path: config.data.clone(), source })?;
-    let store = Store::open(&config.store).await?;
+    let Some(store) = open(&config.store, &stop).await? else { return Ok(()) };
     let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), tasks)?;
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(None);
-    let leading = Leading::new(handle.clone(), seen.subscribe());
+    let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());
     let bound = bind(&config, &handle, &leading, &log_store, tasks).await?;
     let url = config.public_url(bound.address);
     leading.set_own_address(&url);
@@ -105,6 +107,28 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
         tracing::warn!(tasks = ?late, "ended without waiting for these");
     }
     ended
+}
+
+/// Opens the store; `None` if `stop` came first. An etcd that does not answer yet is waited for: after a power cut everything
+/// starts at once.
+async fn open(config: &store::Config, stop: &CancellationToken) -> Result<Option<Store>, Error> {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
+    let mut told = false;
+    loop {
+        match Store::open(config).await {
+            Err(error) if error.is_retryable() => {
+                if !told {
+                    tracing::warn!(error = %Chain(&error), "waiting for the store");
+                }
+                told = true;
+            }
+            Err(error) => return Err(error.into()),
+            Ok(store) => return Ok(Some(store)),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await.is_none() {
+            return Ok(None);
+        }
+    }
 }
 
 /// What a coordinator brings to an election and learns from it.
@@ -184,8 +208,12 @@ async fn lead_for_ever(
 ) -> Result<(), Error> {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
     loop {
+        let began = tokio::time::Instant::now();
         let ended = lead_once(terms, election, publisher, log_store, tasks, stop).await;
         log_store.end_term();
+        if began.elapsed() >= GOOD_TERM {
+            backoff.reset();
+        }
         match ended {
             Ok(()) if stop.is_cancelled() => return Ok(()),
             Ok(()) => {}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockmgr_proto::v1::{self, TaskState};
+use dockmgr_proto::v1;
 use dockmgr_tests::raw::Api;
 use dockmgr_tests::{Cluster, STEP_LIMIT, needs};
 use tokio::time::Instant;

@@ -1,14 +1,11 @@
 //! `node`: the hosts of the cluster.
 
-use std::time::Duration;
-
 use clap::Subcommand;
 use dockmgr_client::Client;
 use dockmgr_proto::v1::{DeleteNodeRequest, DrainNodeRequest, GetNodeRequest, ResumeNodeRequest};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
-use crate::parse;
 use crate::settings::Reach;
 
 #[derive(Debug, clap::Args)]
@@ -34,11 +31,8 @@ enum Action {
         #[arg(required = true, value_name = "NODE", value_parser = reference)]
         nodes: Vec<String>,
     },
-    /// Give nodes no new work; what runs goes on, or is handed over at a deadline
+    /// Give nodes no new work; what runs goes on
     Drain {
-        /// Stop what still runs after this time and let it go on elsewhere, for example 10m; 0s means at once
-        #[arg(long, value_name = "TIME", value_parser = parse::duration, allow_hyphen_values = true)]
-        deadline: Option<Duration>,
         /// Nodes: name or id
         #[arg(required = true, value_name = "NODE", value_parser = reference)]
         nodes: Vec<String>,
@@ -68,14 +62,11 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
             Ok(0)
         }
         Action::Inspect { output, nodes } => inspect(client, nodes, output).await,
-        Action::Drain { nodes, deadline } => {
+        Action::Drain { nodes } => {
             super::each(nodes, |node| async move {
-                let request = DrainNodeRequest {
-                    node: node.clone(),
-                    request_id: String::new(),
-                    deadline: deadline.map(Into::into),
-                };
-                client.drain_node(request).await?;
+                client
+                    .drain_node(DrainNodeRequest { node: node.clone(), ..DrainNodeRequest::default() })
+                    .await?;
                 output::print(&format!("{node}\n"))
             })
             .await

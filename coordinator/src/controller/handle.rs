@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::Feed;
 use super::input::{Input, Read, Release, SessionId, Speaker};
 use crate::sessions::Outgoing;
+use crate::store::Lease;
 
 /// How long a caller waits for room in the controller's inbox: longer means that the leader is overwhelmed or its store
 /// hangs, and the caller should hear so.
@@ -30,7 +31,7 @@ pub enum Error {
 /// One term of leadership as seen from outside.
 #[derive(Debug, Clone)]
 pub(super) struct Term {
-    pub(super) epoch: Epoch,
+    pub(super) lease: Lease,
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) feed: Feed,
 }
@@ -50,12 +51,14 @@ impl Handle {
     pub async fn leads(&self) -> Result<Epoch, Error> {
         let mut term = self.term.clone();
         let led = term.wait_for(Option::is_some).await.map_err(|_| Error::NotLeader)?;
-        led.as_ref().map(|term| term.epoch).ok_or(Error::NotLeader)
+        led.as_ref().map(|term| term.lease.epoch()).ok_or(Error::NotLeader)
     }
 
-    /// The epoch this coordinator leads in, if it does.
+    /// The epoch this coordinator leads in, if by its own clock it does at this moment.
     pub fn leads_now(&self) -> Result<Epoch, Error> {
-        self.term.borrow().as_ref().map(|term| term.epoch).ok_or(Error::NotLeader)
+        let term = self.term.borrow();
+        let lease = term.as_ref().map(|term| &term.lease).filter(|lease| lease.is_current());
+        lease.map(Lease::epoch).ok_or(Error::NotLeader)
     }
 
     /// Carries out a request; the answer is durable when this returns. Dropping the future leaves open whether it happens.
@@ -111,7 +114,8 @@ impl Handle {
         let mut term = self.term.clone();
         async move {
             // An error means that the program ends, and the term with it.
-            let _ended = term.wait_for(|term| term.as_ref().is_none_or(|term| term.epoch != epoch)).await;
+            let _ended =
+                term.wait_for(|term| term.as_ref().is_none_or(|term| term.lease.epoch() != epoch)).await;
         }
     }
 

@@ -93,9 +93,10 @@ pub async fn lead(
         next_token: 0,
         group: Group::default(),
         wake_at: None,
+        lease: lease.clone(),
     };
-    publisher.0.send_replace(Some(Term { epoch: lease.epoch(), inbox: sender, feed }));
-    let ended = controller.run(inbox, lease, stop).await;
+    publisher.0.send_replace(Some(Term { lease: lease.clone(), inbox: sender, feed }));
+    let ended = controller.run(inbox, stop).await;
     publisher.0.send_replace(None);
     controller.sessions.cut_all();
     ended
@@ -112,6 +113,7 @@ struct Controller<'a> {
     next_token: u64,
     group: Group,
     wake_at: Option<BootTime>,
+    lease: Lease,
 }
 
 /// A commit in flight and what leaves when it is durable.
@@ -124,14 +126,14 @@ impl Controller<'_> {
     async fn run(
         &mut self,
         mut inbox: mpsc::Receiver<Input>,
-        lease: &Lease,
         stop: CancellationToken,
     ) -> Result<(), store::Error> {
         let mut in_flight: Option<InFlight> = None;
+        let lease = self.lease.clone();
         self.step(Event::Tick { jitter: fastrand::u64(..) });
         loop {
             if in_flight.is_none() && !self.group.is_empty() {
-                in_flight = self.close_group();
+                in_flight = self.close_group()?;
             }
             tokio::select! {
                 biased;
@@ -140,7 +142,7 @@ impl Controller<'_> {
                     if in_flight.is_some() => {
                     done?;
                     if let Some(done) = in_flight.take() {
-                        self.release(done.outbox);
+                        self.release(done.outbox)?;
                     }
                 }
                 // Somebody else leads, or may: what is in memory is not to be trusted any more.
@@ -161,7 +163,7 @@ impl Controller<'_> {
                 () = stop.cancelled() => {
                     if let Some(last) = in_flight.take() {
                         last.commit.await?;
-                        self.release(last.outbox);
+                        self.release(last.outbox)?;
                     }
                     return Ok(());
                 }
@@ -209,9 +211,6 @@ impl Controller<'_> {
     fn step(&mut self, event: Event) {
         let now = now();
         let mut effects = self.cluster.step(now, event);
-        for node in std::mem::take(&mut effects.hang_ups) {
-            self.sessions.hang_up(node);
-        }
         self.group.add(&mut effects);
         self.group.outbox.at = now.wall;
         self.note(effects);
@@ -243,19 +242,24 @@ impl Controller<'_> {
     }
 
     /// Starts to store the open group; one without records leaves at once, since all before it is durable.
-    fn close_group(&mut self) -> Option<InFlight> {
+    fn close_group(&mut self) -> Result<Option<InFlight>, store::Error> {
         let group = self.group.take();
         if group.dirty.is_empty() {
-            self.release(group.outbox);
-            return None;
+            self.release(group.outbox)?;
+            return Ok(None);
         }
         let writes =
             codec::in_order(&group.dirty).map(|record| codec::write(&self.cluster, record)).collect();
         let commit = Box::pin(commit::commit(self.terms.store.clone(), self.epoch, writes));
-        Some(InFlight { commit, outbox: group.outbox })
+        Ok(Some(InFlight { commit, outbox: group.outbox }))
     }
 
-    fn release(&mut self, outbox: Outbox) {
+    /// Lets effects out, if nobody else can be leading yet: a process that was stopped for a while finds its last commit
+    /// durable and its lease long over, and must neither command nor answer any more.
+    fn release(&mut self, outbox: Outbox) -> Result<(), store::Error> {
+        if !self.lease.is_current() {
+            return Err(store::Error::Fenced { epoch: self.epoch });
+        }
         for send in outbox.sends {
             let message = commands::message(self.epoch, self.cluster_id, &self.terms.config, &send.command);
             self.sessions.send(send.node, send.incarnation, message);
@@ -269,6 +273,7 @@ impl Controller<'_> {
         }
         self.feed.publish(&outbox.changed, &outbox.deleted);
         self.feed.log(outbox.at, outbox.notes);
+        Ok(())
     }
 }
 

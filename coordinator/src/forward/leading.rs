@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use dockmgr_core::ids::Epoch;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::controller::Handle;
 use crate::store::Leader;
@@ -33,12 +34,17 @@ pub(crate) struct Leading {
     handle: Handle,
     seen: watch::Receiver<Option<Leader>>,
     own_address: Arc<OnceLock<String>>,
+    stop: CancellationToken,
 }
 
 impl Leading {
-    /// Follows the controller behind `handle` and what the election has `seen`.
-    pub(crate) fn new(handle: Handle, seen: watch::Receiver<Option<Leader>>) -> Self {
-        Self { handle, seen, own_address: Arc::default() }
+    /// Follows the controller behind `handle` and what the election has `seen`, until `stop`: then nobody is waited for.
+    pub(crate) fn new(
+        handle: Handle,
+        seen: watch::Receiver<Option<Leader>>,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { handle, seen, own_address: Arc::default(), stop }
     }
 
     /// Tells the address that this coordinator campaigns with, once that is known; later ones are ignored.
@@ -66,6 +72,8 @@ impl Leading {
                 Ok(found) => self.other(found.as_ref()).map_or(Place::Nowhere, Place::There),
                 Err(_) => Place::Nowhere,
             },
+            // This coordinator ends: its callers are better off elsewhere.
+            () = self.stop.cancelled() => Place::Nowhere,
         }
     }
 
@@ -107,13 +115,20 @@ impl Leading {
             .cloned()
     }
 
-    /// Waits until another epoch than `epoch`, or none, has led for [`FAREWELL`]. Cancel safe.
+    /// Waits until another epoch than `epoch`, or none, has led for [`FAREWELL`], or until this coordinator has been ending
+    /// for as long. Cancel safe.
     pub(crate) fn over(&self, epoch: Epoch) -> impl Future<Output = ()> + Send + use<> {
-        let mut leading = self.clone();
+        let (mut seen, stop) = (self.seen.clone(), self.stop.clone());
         async move {
-            let over = leading.seen.wait_for(|seen| seen.as_ref().is_none_or(|leader| leader.epoch != epoch));
-            if over.await.is_err() {
-                return;
+            // An election that has ended is an end as well.
+            let over = async {
+                drop(seen.wait_for(|seen| seen.as_ref().is_none_or(|leader| leader.epoch != epoch)).await);
+            };
+            tokio::select! {
+                // The leader's term is over.
+                () = over => {}
+                // This coordinator ends.
+                () = stop.cancelled() => {}
             }
             tokio::time::sleep(FAREWELL).await;
         }

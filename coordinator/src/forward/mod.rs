@@ -43,9 +43,9 @@ pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("dockmgr-forwar
 /// Names the leader's address in every answer, so that long streams may go there directly.
 pub(crate) const LEADER: HeaderName = HeaderName::from_static("dockmgr-leader");
 
-/// How long a call waits for a leader: an orderly change of leaders takes a second or two, and the callers of a longer one
-/// should hear so while their own deadline still leaves time for another try.
-const LEADER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a call waits for a leader: an orderly change of leaders takes a second or two; the callers of a longer one
+/// should hear so within five, while their own deadline still leaves time for another try.
+const LEADER_PATIENCE: Duration = Duration::from_secs(4);
 
 /// Calls that every coordinator answers itself.
 const LOCAL: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use dockmgr_core::cluster::WorkerNews;
+use dockmgr_core::ids::Epoch;
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, session_request::Message as Up, session_response::Message as Down};
 use dockmgr_support::tasks::Tasks;
@@ -149,6 +150,10 @@ impl Ear {
             return false;
         }
         let Some(sequence) = heartbeat else { return true };
+        // A worker counts on the leader having heard it from the moment it sent this: only a leader may say so.
+        if self.handle.leads_now() != Ok(Epoch(self.epoch)) {
+            return false;
+        }
         let ack = Down::HeartbeatAck(v1::HeartbeatAck { sequence });
         self.messages.try_send(v1::SessionResponse { epoch: self.epoch, message: Some(ack) }).is_ok()
     }

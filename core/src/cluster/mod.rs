@@ -8,11 +8,10 @@
 //! one. The first end of an attempt that is taken is the only one.
 //!
 //! Suggested reading order: `event`, `effect`, `job`, `task`, `node`; then the rules: `submit`, `place`, `session`,
-//! `report`, `end`, `stop`, `loss`, `late`, `drain`, `time`, `restore`.
+//! `report`, `end`, `stop`, `time`, `restore`.
 
 mod config;
 mod counts;
-mod drain;
 mod effect;
 mod end;
 mod ending;
@@ -22,8 +21,6 @@ mod forget;
 mod indices;
 mod invariants;
 mod job;
-mod late;
-mod loss;
 mod node;
 mod nodes;
 mod place;
@@ -49,12 +46,12 @@ pub use event::{
 };
 pub use indices::Indices;
 pub use job::{Job, JobOutcome};
-pub use node::{Drain, Node, NodeState};
+pub use node::{Node, NodeState};
 pub use refusal::Refusal;
 pub use request::StoredRequest;
 pub use restore::{Restored, StoredJob, StoredNode};
 pub use state::Cluster;
-pub use task::{AttemptEntry, Late, Loss, StopWish, TaskEntry};
+pub use task::{AttemptEntry, StopWish, TaskEntry};
 
 #[cfg(test)]
 mod tests;

@@ -12,9 +12,10 @@ use super::Error;
 use super::failure::classify;
 
 /// How long a leader may be silent before another may take over. A killed leader is replaced within this time plus
-/// etcd's 0.5 s check interval and the candidates' 0.25 s poll: under the 10 s that are promised. Below 5 s a slow
-/// disk of etcd would already cost leadership.
-pub const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(8);
+/// etcd's 0.5 s check interval, the candidates' 0.25 s poll and loading: under the 10 s that are promised, on a busy machine,
+/// too. A leader that lost etcd steps down, and says so to its callers, after 0.7 of it: under 5 s. Below 5 s a slow disk
+/// of etcd would already cost leadership.
+pub const DEFAULT_LEASE_TTL: Duration = Duration::from_secs(6);
 
 /// Deadline of one call: etcd's own election takes up to about 2 s, and its server gives up on a request after 7 s.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
