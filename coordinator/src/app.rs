@@ -186,7 +186,7 @@ async fn bind(
         gate: Gate::new(config.token.clone()),
         forward: ForwardLayer::new(leading.clone(), config.tls.as_ref().map(peer_tls)),
     };
-    Ok(server::bind(config.listen, config.tls.as_ref(), services).await?)
+    Ok(server::bind(config.listen, config.tls.as_ref(), config.connections, services).await?)
 }
 
 /// Whether other coordinators may use the log folder, too.

@@ -23,6 +23,15 @@ const DEFAULT_LISTEN: &str = "127.0.0.1:7443";
 /// The image of jobs that name none: small, everywhere, has bash.
 const DEFAULT_IMAGE: &str = "debian:stable-slim";
 
+/// Connections in all: two of each of a thousand workers and as many callers.
+const MAX_CONNECTIONS: usize = 4096;
+/// Connections from one address: the workers behind one address translation, or the command lines of one busy host.
+const MAX_PER_ADDRESS: usize = 64;
+/// Fewer would not serve one worker and its user.
+const MIN_CONNECTIONS: usize = 4;
+/// More than a process can have files.
+const MOST_CONNECTIONS: usize = 1_000_000;
+
 /// Serves the dockmgr API, schedules jobs onto workers, keeps their state and their output.
 #[derive(Debug, Parser)]
 #[command(name = "dockmgr-coordinator", version, about)]
@@ -72,6 +81,12 @@ pub struct Args {
     /// Serve on an address off loopback without TLS or without a token: everybody who reaches it can run containers.
     #[arg(long, env = "DOCKMGR_INSECURE_BIND")]
     insecure_bind: bool,
+    /// Connections the API takes in all.
+    #[arg(long, env = "DOCKMGR_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: Option<usize>,
+    /// Connections the API takes from one address; loopback and other coordinators are not counted.
+    #[arg(long, env = "DOCKMGR_MAX_CONNECTIONS_PER_IP", value_name = "N")]
+    max_connections_per_ip: Option<usize>,
     /// Image of jobs that name none.
     #[arg(long, env = "DOCKMGR_DEFAULT_IMAGE", value_name = "IMAGE")]
     default_image: Option<String>,
@@ -115,10 +130,21 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The token every caller must send.
     pub token: Option<ApiToken>,
+    /// How many connections the API takes.
+    pub connections: Allowed,
     /// Image of jobs that name none.
     pub default_image: ImageRef,
     /// How the cluster decides: when workers are suspected, fenced and given up, how long ended jobs are kept.
     pub cluster: cluster::Config,
+}
+
+/// How many connections there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowed {
+    /// In all.
+    pub total: usize,
+    /// From one address that is not loopback.
+    pub per_address: usize,
 }
 
 /// TLS material as PEM.
@@ -193,6 +219,10 @@ impl Config {
         let token = args.token_file.or(file.token_file).map(|path| ApiToken::read(&path)).transpose()?;
         let insecure = args.insecure_bind || file.insecure_bind;
         check_exposure(listen, tls.is_some(), token.is_some(), insecure)?;
+        let connections = connections(
+            args.max_connections.or(file.max_connections),
+            args.max_connections_per_ip.or(file.max_connections_per_ip),
+        )?;
         let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from("/var/lib/dockmgr/coordinator"));
         let logs = args.logs.or(file.logs).unwrap_or_else(|| data.join("logs"));
         let image = args.default_image.or(file.default_image);
@@ -220,7 +250,7 @@ impl Config {
         };
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
-        Ok(Self { listen, advertise, data, logs, store, tls, token, default_image, cluster })
+        Ok(Self { listen, advertise, data, logs, store, tls, token, connections, default_image, cluster })
     }
 }
 
@@ -253,6 +283,16 @@ fn check_exposure(listen: SocketAddr, tls: bool, token: bool, insecure: bool) ->
             "{listen} can be reached from other machines: give {missing}, or --insecure-bind if you mean it"
         ),
     ))
+}
+
+fn connections(total: Option<usize>, per_address: Option<usize>) -> Result<Allowed, Error> {
+    let (total, per_address) = (total.unwrap_or(MAX_CONNECTIONS), per_address.unwrap_or(MAX_PER_ADDRESS));
+    for (name, given) in [("--max-connections", total), ("--max-connections-per-ip", per_address)] {
+        if !(MIN_CONNECTIONS..=MOST_CONNECTIONS).contains(&given) {
+            return Err(setting(name, format!("must be between {MIN_CONNECTIONS} and {MOST_CONNECTIONS}")));
+        }
+    }
+    Ok(Allowed { total, per_address })
 }
 
 fn tls(

@@ -4,6 +4,7 @@ mod arrays;
 mod basics;
 mod coordinators;
 mod crashes;
+mod hostile;
 mod keeping;
 mod nodes;
 mod placement;

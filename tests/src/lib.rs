@@ -8,6 +8,7 @@ pub mod cli;
 pub mod cluster;
 pub mod docker;
 pub mod etcd;
+pub mod frames;
 pub mod needs;
 pub mod ports;
 pub mod process;

@@ -8,6 +8,9 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
+/// The unit of processor time in `/proc`, the same on every Linux.
+const TICK_MILLIS: u64 = 10;
+
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
 pub struct Process {
@@ -70,6 +73,16 @@ impl Process {
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the kernel counts it");
         let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number of KiB");
         kib * 1024
+    }
+
+    /// Processor time it has used.
+    pub fn cpu_time(&self) -> Duration {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id())).expect("the process runs");
+        // Behind the name in brackets: state is field 3, user and system time are fields 14 and 15, in ticks.
+        let (_, fields) = stat.rsplit_once(") ").expect("a name in brackets");
+        let ticks: u64 =
+            fields.split(' ').skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        Duration::from_millis(ticks * TICK_MILLIS)
     }
 
     /// Number of its open files.

@@ -30,6 +30,8 @@ pub(super) struct File {
     pub(super) client_ca: Option<PathBuf>,
     pub(super) token_file: Option<PathBuf>,
     pub(super) insecure_bind: bool,
+    pub(super) max_connections: Option<usize>,
+    pub(super) max_connections_per_ip: Option<usize>,
     pub(super) default_image: Option<String>,
     pub(super) timing: TimingText,
 }

@@ -39,6 +39,8 @@ fn settings_that_do_not_fit_together_are_refused() {
         (&["--tls-key", "/nonexistent"], "--tls-cert"),
         (&["--client-ca", "/nonexistent"], "--tls-cert"),
         (&["--token-file", "/nonexistent"], "/nonexistent"),
+        (&["--max-connections", "0"], "--max-connections"),
+        (&["--max-connections-per-ip", "3"], "--max-connections-per-ip"),
         (&["--default-image", "UPPER:x"], "--default-image"),
         (&["--config", "/nonexistent"], "/nonexistent"),
         (&["--config", "/"], "--config"),

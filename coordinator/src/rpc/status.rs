@@ -126,6 +126,17 @@ pub(crate) fn exhausted(reason: &str, text: &str) -> Status {
     make(Code::ResourceExhausted, text, reason, [], ErrorDetails::new())
 }
 
+/// A message over the transport's limit.
+pub(crate) fn message_too_large() -> Status {
+    exhausted("MESSAGE_TOO_LARGE", "the message is larger than this coordinator takes")
+}
+
+/// A call that took too long; whether it happens is open.
+pub(crate) fn too_slow() -> Status {
+    let text = "the coordinator did not finish in time: the call may have happened";
+    make(Code::DeadlineExceeded, text, "TOO_SLOW", [], ErrorDetails::new())
+}
+
 fn unschedulable(verdicts: &[Verdict]) -> Status {
     let mut details = ErrorDetails::new();
     for verdict in verdicts {

@@ -41,9 +41,9 @@ pub struct Builder {
     workers: usize,
     coordinators: usize,
     etcd: Option<(usize, Vec<String>)>,
-    coordinator_args: Vec<String>,
     cpus: String,
     memory: String,
+    coordinator_args: Vec<String>,
     worker_args: Vec<String>,
     worker_env: Vec<(String, String)>,
     labels: Vec<String>,
@@ -61,9 +61,9 @@ impl Default for Builder {
             workers: 1,
             coordinators: 1,
             etcd: None,
-            coordinator_args: Vec::new(),
             cpus: "4".to_owned(),
             memory: "8GiB".to_owned(),
+            coordinator_args: Vec::new(),
             worker_args: Vec::new(),
             worker_env: Vec::new(),
             labels: Vec::new(),
@@ -292,6 +292,11 @@ fn program(name: &str, folder: &Path) -> Command {
 
 // What somebody might start by mistake.
 impl Cluster {
+    /// The command that starts this cluster's coordinator, for tests that start it in surroundings of their own.
+    pub fn coordinator_command(&self) -> Command {
+        self.settings.coordinator_command(self.folder.path(), self.port, self.etcd.as_ref())
+    }
+
     /// The command that would start one more coordinator on this cluster's folder, on another port.
     pub fn second_coordinator(&self) -> Command {
         self.settings.coordinator_command(self.folder.path(), 0, ports::free(), self.etcd.as_ref())
