@@ -23,7 +23,7 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&Chain(&error).to_string(), USAGE),
     };
-    let tasks = Tasks::new(CancellationToken::new());
+    let tasks = Tasks::of_program(CancellationToken::new());
     let stop = match shutdown::on_signals(&tasks) {
         Ok(stop) => stop,
         Err(error) => return fail(&format!("listen for signals: {error}"), 1),

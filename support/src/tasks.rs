@@ -20,6 +20,8 @@ pub struct Tasks {
     token: CancellationToken,
     /// How many tasks of each name run.
     running: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    /// Whether a panic ends the process.
+    fatal: bool,
 }
 
 impl Tasks {
@@ -28,16 +30,23 @@ impl Tasks {
         Self { token, ..Self::default() }
     }
 
+    /// The set of a whole program: a panic of any of its tasks is logged and aborts the process, so that a supervisor starts
+    /// it again. A program that lacks one of its tasks would look alive and not do its work.
+    pub fn of_program(token: CancellationToken) -> Self {
+        Self { fatal: true, ..Self::new(token) }
+    }
+
     /// Starts `work` under a name. It should end soon after [`Tasks::token`] is cancelled; it is not aborted.
     ///
-    /// Dropping the handle leaves the task running. A panic ends this task only and is logged with its name.
+    /// Dropping the handle leaves the task running. A panic is logged with its name and ends this task, or the program, see
+    /// [`Tasks::of_program`].
     #[expect(clippy::disallowed_methods, reason = "this is the door")]
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &'static str,
         work: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        let running = Running::note(name, Arc::clone(&self.running));
+        let running = Running::note(name, self);
         let named = async move {
             let _running = running;
             work.await
@@ -65,19 +74,24 @@ impl Tasks {
 struct Running {
     name: &'static str,
     running: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    fatal: bool,
 }
 
 impl Running {
-    fn note(name: &'static str, running: Arc<Mutex<BTreeMap<&'static str, usize>>>) -> Self {
+    fn note(name: &'static str, tasks: &Tasks) -> Self {
+        let running = Arc::clone(&tasks.running);
         *lock(&running).entry(name).or_default() += 1;
-        Self { name, running }
+        Self { name, running, fatal: tasks.fatal }
     }
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            tracing::error!(task = self.name, "task panicked");
+            tracing::error!(task = self.name, aborts = self.fatal, "task panicked");
+            if self.fatal {
+                std::process::abort();
+            }
         }
         let mut running = lock(&self.running);
         if let Some(count) = running.get_mut(self.name) {
@@ -97,6 +111,25 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Set for the process that is to die.
+    const DIES: &str = "DOCKMGR_TEST_DIES";
+
+    #[tokio::test]
+    async fn a_panic_of_a_programs_task_ends_the_program() {
+        use std::os::unix::process::ExitStatusExt as _;
+        const ABORT: i32 = 6;
+        if std::env::var_os(DIES).is_some() {
+            let tasks = Tasks::of_program(CancellationToken::new());
+            // It never returns: the process is gone first.
+            let _ended = tasks.spawn("doomed", async { panic!("on purpose") }).await;
+            return;
+        }
+        let own = std::env::current_exe().expect("this program has a path");
+        let name = "tasks::tests::a_panic_of_a_programs_task_ends_the_program";
+        let died = std::process::Command::new(own).args(["--exact", name]).env(DIES, "1").output();
+        assert_eq!(died.expect("it starts").status.signal(), Some(ABORT));
+    }
 
     #[tokio::test]
     async fn shutting_down_cancels_and_names_who_does_not_end() {

@@ -41,7 +41,7 @@ const STARTS_PER_CORE: usize = 2;
 
 /// Runs the worker until a signal, or until its journal breaks.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    let tasks = Tasks::default();
+    let tasks = Tasks::of_program(CancellationToken::new());
     let stop = shutdown::on_signals(&tasks).context("listen for signals")?;
     let broken = CancellationToken::new();
     serve(config, &tasks, &stop, &broken).await?;
