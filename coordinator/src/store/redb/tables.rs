@@ -34,16 +34,41 @@ impl Tables {
     /// Opens or makes the file, verifies it and makes its name durable.
     pub(super) fn open(folder: &Path) -> Result<Self, Error> {
         let path = folder.join("state.redb");
-        let database = Builder::new()
-            .set_cache_size(CACHE_BYTES)
-            // Without the check a file altered from outside may make redb panic later.
-            .set_check_integrity_on_open(true)
-            .create(&path)
-            .map_err(|error| classify("open", &path, error))?;
+        if !path.exists() {
+            Self::make(folder, &path)?;
+        }
+        let database = builder().create(&path).map_err(|error| classify("open", &path, error))?;
         let tables = Self { database, path };
         tables.create_tables()?;
         let synced = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
         synced.map_err(|source| Error::Io { action: "sync", path: folder.to_owned(), source })?;
+        Ok(tables)
+    }
+
+    /// Makes an empty file, which gets its name when it is whole: a crash must not leave a file that cannot be opened.
+    fn make(folder: &Path, path: &Path) -> Result<(), Error> {
+        let failed = |action| move |source| Error::Io { action, path: path.to_owned(), source };
+        let unfinished = folder.join("state.redb.new");
+        match std::fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("make")(error)),
+            Ok(()) | Err(_) => {}
+        }
+        let database = builder().create(&unfinished).map_err(|error| classify("make", path, error))?;
+        let tables = Self { database, path: path.to_owned() };
+        tables.create_tables()?;
+        // Closing writes, too.
+        drop(tables);
+        std::fs::File::open(&unfinished).and_then(|file| file.sync_all()).map_err(failed("make"))?;
+        std::fs::rename(&unfinished, path).map_err(failed("make"))
+    }
+
+    /// The tables of a disk that a test controls.
+    #[cfg(test)]
+    pub(super) fn on(disk: impl redb::StorageBackend) -> Result<Self, Error> {
+        let path = PathBuf::from("state.redb");
+        let database = builder().create_with_backend(disk).map_err(|error| classify("open", &path, error))?;
+        let tables = Self { database, path };
+        tables.create_tables()?;
         Ok(tables)
     }
 
@@ -169,6 +194,14 @@ impl Tables {
     fn corrupt(&self, detail: String) -> Error {
         Error::Corrupt { place: self.place(), detail }
     }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_BYTES);
+    // Without the check a file altered from outside may make redb panic later.
+    builder.set_check_integrity_on_open(true);
+    builder
 }
 
 /// Why a transaction was broken off.

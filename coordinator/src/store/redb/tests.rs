@@ -1,7 +1,11 @@
 //! What only the file store must do: survive, exclude, refuse.
 
+mod crash_points;
+mod disk;
+
 use std::fs;
 
+use bytes::Bytes;
 use tempfile::TempDir;
 
 use super::*;
