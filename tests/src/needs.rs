@@ -51,6 +51,17 @@ pub fn etcd() -> bool {
     true
 }
 
+/// What tests that trace system calls need.
+///
+/// # Panics
+/// Without it.
+pub fn strace() {
+    let found = Command::new("strace").arg("-V").stdin(Stdio::null()).stdout(Stdio::null()).status();
+    if let Err(error) = found {
+        panic!("no strace here ({error}): run deploy/host/setup.sh --test");
+    }
+}
+
 /// Whether the long versions run.
 pub fn full() -> bool {
     env::var("DOCKMGR_FULL").is_ok_and(|value| value == "1")
