@@ -24,7 +24,7 @@ async fn crowd(cluster: &Cluster, size: usize) -> Vec<RawConnection> {
     let mut crowd = Vec::new();
     for _ in 0..size {
         // One that is turned away is as good as one that is not.
-        crowd.extend(RawConnection::silent(cluster).await.ok());
+        crowd.extend(RawConnection::silent(&cluster.server()).await.ok());
     }
     crowd
 }
@@ -121,7 +121,7 @@ fn floods(token: &str) -> Vec<(&'static str, Vec<u8>, Vec<u8>)> {
 async fn floods_of_frames_are_cut_while_others_are_served() {
     let mut cluster = Cluster::fake().await;
     for (name, once, again) in floods(cluster.token().expose()) {
-        let mut connection = RawConnection::open(&cluster).await;
+        let mut connection = RawConnection::open(&cluster.server()).await.expect("it listens");
         connection.0.write_all(&once).await.unwrap_or_else(|error| panic!("{name}: {error}"));
         let (sent, _) = tokio::join!(connection.send_until_cut(&again, FLOOD_LIMIT), submits(&cluster));
         assert!(sent < 64 << 20, "{name}: {sent} bytes were taken");
@@ -133,7 +133,7 @@ async fn floods_of_frames_are_cut_while_others_are_served() {
 async fn rapid_resets_are_cut_while_others_are_served() {
     let mut cluster = Cluster::fake().await;
     let headers = call_headers(LIST, cluster.token().expose(), &[]);
-    let mut connection = RawConnection::open(&cluster).await;
+    let mut connection = RawConnection::open(&cluster.server()).await.expect("it listens");
     let mut resets = Vec::new();
     for stream in (1..200_001_u32).step_by(2) {
         resets.extend(frame(Kind::Headers, END_HEADERS, stream, &headers));
@@ -156,12 +156,12 @@ async fn who_never_gets_to_a_call_is_cut() {
     for begin in
         [&PREFACE[..7], PREFACE, &[PREFACE, &settings[..5]].concat(), b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"]
     {
-        let mut connection = RawConnection::silent(&cluster).await.expect("it listens");
+        let mut connection = RawConnection::silent(&cluster.server()).await.expect("it listens");
         connection.0.write_all(begin).await.expect("it takes bytes");
         open.push(connection);
     }
     // Complete, and then nothing but a ping now and then to look alive.
-    let mut pinging = RawConnection::open(&cluster).await;
+    let mut pinging = RawConnection::open(&cluster.server()).await.expect("it listens");
     let ping = frame(Kind::Ping, 0, 0, &[1; 8]);
     wait_until("the pinging one to be cut", SILENCE_LIMIT, async || {
         let sent = pinging.0.write_all(&ping).await;

@@ -303,6 +303,13 @@ impl Cluster {
         found
     }
 
+    /// Bytes of output the coordinator keeps on its disk.
+    pub fn kept_output(&self) -> u64 {
+        let mut files = Vec::new();
+        files_below(&self.coordinator_folder().join("logs"), &mut files);
+        files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|about| about.len()).sum()
+    }
+
     /// Waits until the coordinator's log has a line with `text`.
     pub async fn expect_coordinator_log(&self, text: &str) {
         let path = self.folder.path().join("coordinator.log");

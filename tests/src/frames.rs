@@ -6,8 +6,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::Cluster;
-
 /// What every HTTP/2 connection begins with.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -81,16 +79,16 @@ pub struct RawConnection(pub TcpStream);
 
 impl RawConnection {
     /// Connects and says nothing.
-    pub async fn silent(cluster: &Cluster) -> io::Result<Self> {
-        TcpStream::connect(cluster.server().trim_start_matches("http://")).await.map(Self)
+    pub async fn silent(server: &str) -> io::Result<Self> {
+        TcpStream::connect(server.trim_start_matches("http://")).await.map(Self)
     }
 
     /// Connects and sends preface and settings.
-    pub async fn open(cluster: &Cluster) -> Self {
-        let mut connection = Self::silent(cluster).await.expect("the coordinator listens");
+    pub async fn open(server: &str) -> io::Result<Self> {
+        let mut connection = Self::silent(server).await?;
         let begin = [PREFACE, &frame(Kind::Settings, 0, 0, &[])].concat();
-        connection.0.write_all(&begin).await.expect("a fresh connection takes bytes");
-        connection
+        connection.0.write_all(&begin).await?;
+        Ok(connection)
     }
 
     /// Sends `bytes` again and again while reading what comes, until the coordinator hangs up; what was sent.

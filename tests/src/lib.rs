@@ -8,13 +8,16 @@ pub mod cli;
 pub mod cluster;
 pub mod docker;
 pub mod etcd;
+pub mod figures;
 pub mod frames;
+pub mod load;
 pub mod needs;
 pub mod ports;
 pub mod process;
 pub mod programs;
 pub mod raw;
 pub mod registry;
+pub mod stand_in;
 pub mod wait;
 
 pub use cli::{CliCall, Output, Running};

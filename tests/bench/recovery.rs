@@ -1,0 +1,58 @@
+//! How long a coordinator that was killed takes to answer again with a hundred thousand tasks in its store.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use dockmgr_proto::v1;
+use dockmgr_tests::figures::{self, Table, mib, seconds};
+use dockmgr_tests::{Cluster, Store, load, needs};
+
+const TASKS: usize = 100_000;
+/// From the start of the process to the answer about a job.
+const GOAL: Duration = Duration::from_secs(3);
+/// Starts that are measured; the slowest counts.
+const STARTS: usize = 5;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    figures::expect_release();
+    let mut table = Table::default();
+    measure(&mut table, "embedded store", Store::Redb).await;
+    if needs::etcd() {
+        measure(&mut table, "etcd", Store::Etcd).await;
+    }
+    table.print("recovery of 100,000 stored tasks, the slowest of 5 starts after kill -9")
+}
+
+async fn measure(table: &mut Table, name: &str, store: Store) {
+    let mut cluster = Cluster::builder().store(store).workers(0).start().await;
+    let filling = Instant::now();
+    load::submit_many(&cluster, TASKS).await;
+    table.note(&format!("{name}: 100,000 submits, 64 at a time"), seconds(filling.elapsed()));
+    let slowest = slowest_start(&mut cluster).await;
+    let what = format!("{name}: as 100,000 queued jobs");
+    table.goal(&what, &format!("< {}", seconds(GOAL)), seconds(slowest), slowest < GOAL);
+    let memory = cluster.coordinator().memory();
+    table.note(&format!("{name}: memory after it"), mib(memory));
+    drop(cluster);
+    let mut cluster = Cluster::builder().store(store).workers(0).start().await;
+    load::submit_array(&cluster, TASKS).await;
+    let stop = v1::StopJobRequest { job: "1".to_owned(), ..v1::StopJobRequest::default() };
+    cluster.client().await.stop_job(stop).await.expect("the job is there");
+    let slowest = slowest_start(&mut cluster).await;
+    let what = format!("{name}: as the ended tasks of one array");
+    table.goal(&what, &format!("< {}", seconds(GOAL)), seconds(slowest), slowest < GOAL);
+}
+
+async fn slowest_start(cluster: &mut Cluster) -> Duration {
+    let mut slowest = Duration::ZERO;
+    for _ in 0..STARTS {
+        cluster.kill_coordinator().await;
+        let begun = Instant::now();
+        cluster.start_coordinator().await;
+        // Serving is said when it leads; the first answer comes when everything is loaded.
+        cluster.job(1).await;
+        slowest = slowest.max(begun.elapsed());
+    }
+    slowest
+}
