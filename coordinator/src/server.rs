@@ -39,8 +39,6 @@ use admission::Admission;
 use entrance::EntranceLayer;
 use limits::{MAX_HELLO_BYTES, MAX_MESSAGE_BYTES, MAX_REPLY_BYTES};
 
-pub(crate) use admission::Peer;
-
 /// The services of the API.
 pub(crate) struct Services {
     pub(crate) jobs: Jobs,

@@ -1,7 +1,7 @@
 //! A coordinator under strace, which injects one fault into its n-th call that changes a file.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dockmgr_client::{Client, Options};
 use dockmgr_support::channel::{Address, Credentials};
@@ -16,6 +16,10 @@ const CHANGES: &str =
     "pwrite64,pwritev,fdatasync,fsync,ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,mkdir";
 /// Points are taken from the first so many in a short run; more calls than this one thread rarely makes.
 const SAMPLED: usize = 60;
+/// Deadline of one call: short, for the coordinator may be gone in the middle of it.
+const CALL: Duration = Duration::from_secs(10);
+/// Pause between two looks for a coordinator.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What happens at the n-th call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,12 +116,15 @@ pub(crate) fn sample(seed: u64, size: usize) -> Vec<usize> {
 
 /// A client that waits for a coordinator that is not there yet.
 pub(crate) async fn patient_client(server: &str, token: &ApiToken) -> Client {
-    wait_until("a coordinator that answers", STEP_LIMIT * 2, async || {
-        let address = Address::parse(server).map_err(|error| error.to_string())?;
+    let deadline = Instant::now() + STEP_LIMIT * 2;
+    loop {
+        let address = Address::parse(server).expect("a URL");
         let credentials = Credentials { token: Some(token.clone()), ..Credentials::default() };
-        let options =
-            Options { call_timeout: Duration::from_secs(10), ..Options::new(vec![address], credentials) };
-        Client::connect(options).await.map_err(|error| error.to_string())
-    })
-    .await
+        let options = Options { call_timeout: CALL, ..Options::new(vec![address], credentials) };
+        match Client::connect(options).await {
+            Ok(client) => return client,
+            Err(error) => assert!(Instant::now() < deadline, "no coordinator answers: {error}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }

@@ -130,10 +130,7 @@ impl Cluster {
 
     /// Asks the coordinator to end and waits for it.
     pub async fn stop_coordinator(&mut self) {
-        let mut coordinator = self.coordinator.take().expect("the coordinator runs");
-        coordinator.signal(Signal::TERM);
-        let status = coordinator.wait(STEP_LIMIT).await;
-        assert_eq!(status.code(), Some(0), "an orderly end:\n{}", coordinator.log_tail(TAIL_LINES));
+        self.stop_coordinator_n(0).await;
     }
 
     /// Starts the coordinator and waits until it serves.

@@ -137,6 +137,12 @@ pub(crate) fn too_slow() -> Status {
     make(Code::DeadlineExceeded, text, "TOO_SLOW", [], ErrorDetails::new())
 }
 
+/// A defect of this program.
+pub(crate) fn internal() -> Status {
+    let text = "the coordinator failed at this call; its log has the cause";
+    make(Code::Internal, text, "INTERNAL", [], ErrorDetails::new())
+}
+
 fn unschedulable(verdicts: &[Verdict]) -> Status {
     let mut details = ErrorDetails::new();
     for verdict in verdicts {

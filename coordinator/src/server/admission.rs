@@ -46,7 +46,7 @@ struct Counts {
 
 /// One admitted connection as the rest of the server sees it: goes with every request. Clones name the same one.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer {
+pub(super) struct Peer {
     shared: Arc<Shared>,
     counts: Arc<Mutex<Counts>>,
 }

@@ -1,11 +1,13 @@
-//! What every call passes first: its connection is noted as not silent, its answer must begin in time, and a message over
-//! our limit is answered as such.
+//! What every call passes first: its connection is noted as not silent, its answer must begin in time, a panic is answered
+//! with `INTERNAL`, and a message over our limit as such.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response};
 use tonic::body::Body;
 use tower::{Layer, Service};
@@ -65,8 +67,9 @@ where
         let limit = if request.uri().path() == WAITING { WAITED_ANSWER } else { ANSWER };
         let answer = self.0.call(request);
         Box::pin(async move {
-            match tokio::time::timeout(limit, answer).await {
-                Ok(response) => {
+            let answer = AssertUnwindSafe(tokio::time::timeout(limit, answer)).catch_unwind();
+            match answer.await {
+                Ok(Ok(response)) => {
                     let response = response?;
                     if let Some(peer) = peer
                         && proves
@@ -76,7 +79,12 @@ where
                     }
                     Ok(too_large_is_exhausted(response))
                 }
-                Err(_) => Ok(status::too_slow().into_http()),
+                Ok(Err(_)) => Ok(status::too_slow().into_http()),
+                // What the handler had in its hands is gone; what others share is whole or poisoned, and then says so.
+                Err(_) => {
+                    tracing::error!("a call panicked");
+                    Ok(status::internal().into_http())
+                }
             }
         })
     }
@@ -102,4 +110,34 @@ fn too_large_is_exhausted(mut response: Response<Body>) -> Response<Body> {
         let _always = status::message_too_large().add_header(response.headers_mut());
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tower::{ServiceExt as _, service_fn};
+
+    use super::*;
+
+    fn request() -> Request<Body> {
+        Request::new(Body::empty())
+    }
+
+    #[tokio::test]
+    async fn a_call_that_panics_is_answered_and_the_next_one_served() {
+        let calls = std::sync::atomic::AtomicU32::new(0);
+        let service = service_fn(move |_: Request<Body>| {
+            let first = calls.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 0;
+            async move {
+                assert!(!first, "on purpose");
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }
+        });
+        let mut entrance = EntranceLayer.layer(service);
+        let answer = entrance.ready().await.expect("ready").call(request()).await.expect("an answer");
+        assert_eq!(answer.headers().get("grpc-status").expect("a status"), "13");
+        let answer = entrance.ready().await.expect("ready").call(request()).await.expect("an answer");
+        assert!(answer.headers().get("grpc-status").is_none());
+    }
 }

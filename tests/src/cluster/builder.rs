@@ -294,7 +294,12 @@ fn program(name: &str, folder: &Path) -> Command {
 impl Cluster {
     /// The command that starts this cluster's coordinator, for tests that start it in surroundings of their own.
     pub fn coordinator_command(&self) -> Command {
-        self.settings.coordinator_command(self.folder.path(), self.port, self.etcd.as_ref())
+        self.settings.coordinator_command(
+            self.folder.path(),
+            0,
+            self.coordinators[0].port,
+            self.etcd.as_ref(),
+        )
     }
 
     /// The command that would start one more coordinator on this cluster's folder, on another port.
