@@ -63,6 +63,14 @@ impl Sessions {
         }
     }
 
+    /// Ends a node's session, if one is up: only a new Hello brings its worker back.
+    pub(crate) fn hang_up(&mut self, node: NodeId) {
+        if let Some((_, _, outgoing)) = self.current.remove(&node) {
+            tracing::info!(worker_id = %node, "worker was given up: its session is ended");
+            outgoing.cut.cancel();
+        }
+    }
+
     /// Cuts all sessions off; the workers dial again.
     pub(crate) fn cut_all(&mut self) {
         for (_, _, outgoing) in std::mem::take(&mut self.current).into_values() {

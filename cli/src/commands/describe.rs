@@ -77,6 +77,8 @@ fn summary(job: &Job, answer: &GetJobResponse) -> String {
     let tasks =
         job.tasks.as_ref().filter(|_| is_array).map(|tasks| output::bar(tasks, true)).unwrap_or_default();
     let retry_of = if job.retry_of > 0 { job.retry_of.to_string() } else { String::new() };
+    let overlap =
+        if job.overlap_possible { "possible: an attempt may have run after it was given up" } else { "" };
     let mut page = String::new();
     for (head, value) in [
         ("Job", job.id.to_string()),
@@ -89,6 +91,7 @@ fn summary(job: &Job, answer: &GetJobResponse) -> String {
         ("Place in queue", place),
         ("Tasks", tasks),
         ("Failed tasks", answer.failed_tasks.clone()),
+        ("Overlap", overlap.to_owned()),
         ("Retry of", retry_of),
         ("Command", output::command_text(spec)),
         ("Image", spec.image.clone()),
@@ -128,6 +131,31 @@ fn attempts(page: &mut String, task: &Task) {
         &["NO", "NODE", "STATE", "EXIT", "RAN", "USED", "REASON", "MESSAGE"],
         rows,
     ));
+    for attempt in task.attempts.iter().rev() {
+        if let Some(text) = loss(attempt) {
+            let _infallible = writeln!(page, "Attempt {}: {}", attempt.number, text);
+        }
+    }
+}
+
+/// The windows of an attempt that was given up: from when on it was not counted on, and when it ran as its worker told
+/// later; `None` if its worker said nothing later.
+fn loss(attempt: &Attempt) -> Option<String> {
+    let (lost, late) = (attempt.lost_time.as_ref()?, attempt.late_time.as_ref()?);
+    let ran = match (&attempt.late_start_time, &attempt.late_end_time) {
+        (None, None) => "whether it ran is not known".to_owned(),
+        (None, Some(_)) => "it never ran".to_owned(),
+        (Some(start), None) => format!("it ran from {} on", output::rfc3339(start)),
+        (Some(start), Some(end)) => {
+            format!("it ran from {} to {} (its worker's clock)", output::rfc3339(start), output::rfc3339(end))
+        }
+    };
+    let overlap = if attempt.overlap_possible { "; it may have run after it was given up" } else { "" };
+    Some(format!(
+        "given up at {}; its worker returned at {}: superseded; {ran}{overlap}",
+        output::rfc3339(lost),
+        output::rfc3339(late)
+    ))
 }
 
 fn usage(attempt: &Attempt) -> String {

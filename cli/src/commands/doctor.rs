@@ -105,6 +105,11 @@ fn node(node: &Node) -> Check {
             format!("node {name} is silent"),
             "look at its worker; cluster-cli node rm forgets it",
         ),
+        State::Lost => check(
+            Verdict::Fail,
+            format!("node {name} was given up"),
+            "look at its worker; cluster-cli node rm forgets it",
+        ),
         State::NotReady | State::Unspecified => {
             let reasons = escape_line(&node.reasons.join("; "));
             check(Verdict::Warn, format!("node {name} takes no work: {reasons}"), "")

@@ -1,11 +1,14 @@
 //! `node`: the hosts of the cluster.
 
+use std::time::Duration;
+
 use clap::Subcommand;
 use dockmgr_client::Client;
 use dockmgr_proto::v1::{DeleteNodeRequest, DrainNodeRequest, GetNodeRequest, ResumeNodeRequest};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
+use crate::parse;
 use crate::settings::Reach;
 
 #[derive(Debug, clap::Args)]
@@ -31,8 +34,11 @@ enum Action {
         #[arg(required = true, value_name = "NODE", value_parser = reference)]
         nodes: Vec<String>,
     },
-    /// Give nodes no new work; what runs goes on
+    /// Give nodes no new work; what runs goes on, or is handed over at a deadline
     Drain {
+        /// Stop what still runs after this time and let it go on elsewhere, for example 10m; 0s means at once
+        #[arg(long, value_name = "TIME", value_parser = parse::duration, allow_hyphen_values = true)]
+        deadline: Option<Duration>,
         /// Nodes: name or id
         #[arg(required = true, value_name = "NODE", value_parser = reference)]
         nodes: Vec<String>,
@@ -62,11 +68,14 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
             Ok(0)
         }
         Action::Inspect { output, nodes } => inspect(client, nodes, output).await,
-        Action::Drain { nodes } => {
+        Action::Drain { nodes, deadline } => {
             super::each(nodes, |node| async move {
-                client
-                    .drain_node(DrainNodeRequest { node: node.clone(), ..DrainNodeRequest::default() })
-                    .await?;
+                let request = DrainNodeRequest {
+                    node: node.clone(),
+                    request_id: String::new(),
+                    deadline: deadline.map(Into::into),
+                };
+                client.drain_node(request).await?;
                 output::print(&format!("{node}\n"))
             })
             .await

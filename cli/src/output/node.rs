@@ -53,8 +53,15 @@ fn node_state(node: &Node) -> String {
         State::Ready => "ready",
         State::NotReady => "not_ready",
         State::Silent => "silent",
+        State::Lost => "lost",
     };
-    if node.draining { format!("{state},draining") } else { state.to_owned() }
+    let left = node.drain_remaining.and_then(|left| std::time::Duration::try_from(left).ok());
+    match (node.draining, left) {
+        (false, _) => state.to_owned(),
+        (true, None) => format!("{state},draining"),
+        (true, Some(std::time::Duration::ZERO)) => format!("{state},draining:over"),
+        (true, Some(left)) => format!("{state},draining:{}", super::duration(left)),
+    }
 }
 
 impl Row for Event {

@@ -211,6 +211,9 @@ impl Controller<'_> {
     fn step(&mut self, event: Event) {
         let now = now();
         let mut effects = self.cluster.step(now, event);
+        for node in std::mem::take(&mut effects.hang_ups) {
+            self.sessions.hang_up(node);
+        }
         self.group.add(&mut effects);
         self.group.outbox.at = now.wall;
         self.note(effects);

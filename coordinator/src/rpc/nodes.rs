@@ -2,6 +2,7 @@
 
 use dockmgr_core::cluster::{Reply, Request as Wish};
 use dockmgr_core::ids::NodeId;
+use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, node_service_server::NodeService};
 use tonic::{Request, Response, Status};
 
@@ -24,8 +25,10 @@ impl Nodes {
     }
 
     async fn view(&self, id: NodeId) -> Result<v1::Node, Status> {
-        let found =
-            self.handle.read(move |cluster, now| cluster.node(id).map(|node| view::node(node, now))).await;
+        let found = self
+            .handle
+            .read(move |cluster, now| cluster.node(id).map(|node| view::node(cluster, node, now)))
+            .await;
         found.map_err(|error| status::no_answer(&error))?.ok_or_else(|| {
             status::not_found("NODE_NOT_FOUND", "node", &id.to_string(), &format!("no node {id}"))
         })
@@ -64,7 +67,7 @@ impl NodeService for Nodes {
                     .into_iter()
                     .skip(skip)
                     .take(size + 1)
-                    .map(|node| view::node(node, now))
+                    .map(|node| view::node(cluster, node, now))
                     .collect::<Vec<_>>()
             })
             .await
@@ -80,8 +83,11 @@ impl NodeService for Nodes {
         &self,
         request: Request<v1::DrainNodeRequest>,
     ) -> Result<Response<v1::DrainNodeResponse>, Status> {
-        let node = references::node(&self.handle, &request.into_inner().node).await?;
-        self.wish(Wish::Drain { node }).await?;
+        let request = request.into_inner();
+        let node = references::node(&self.handle, &request.node).await?;
+        let deadline = convert::time::optional_duration_from_wire("deadline", request.deadline)
+            .map_err(|error| status::invalid(&[error.into()]))?;
+        self.wish(Wish::Drain { node, deadline }).await?;
         Ok(Response::new(v1::DrainNodeResponse { node: Some(self.view(node).await?) }))
     }
 

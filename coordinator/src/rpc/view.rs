@@ -13,7 +13,7 @@ use dockmgr_proto::wkt::Timestamp;
 pub(crate) fn job(cluster: &Cluster, job: &Job) -> v1::Job {
     let task = match job.spec.array {
         Some(_) => None,
-        None => job.task(0).map(|entry| task(job, &entry)),
+        None => job.task(0).map(|entry| task(cluster, job, &entry)),
     };
     let queue_position = cluster.queue_position(job.id);
     let summary = summary(job);
@@ -44,6 +44,7 @@ fn summary(job: &Job) -> v1::Job {
         stop_requested: job.stop.is_some(),
         task: None,
         queue_position: 0,
+        overlap_possible: job.overlap_possible,
     }
 }
 
@@ -70,7 +71,7 @@ pub(crate) fn failed_tasks(job: &Job) -> String {
 }
 
 /// A task with the attempts that are kept.
-pub(crate) fn task(job: &Job, task: &TaskEntry) -> v1::Task {
+pub(crate) fn task(cluster: &Cluster, job: &Job, task: &TaskEntry) -> v1::Task {
     v1::Task {
         index: job.indices.index_of(task.position).map_or(task.position, |index| index.0),
         state: convert::outcome::task_state_to_wire(task.state).into(),
@@ -80,13 +81,15 @@ pub(crate) fn task(job: &Job, task: &TaskEntry) -> v1::Task {
             .map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire)
             .into(),
         exit_code: task.exit_code().map(i32::from),
-        message: task.message.clone(),
+        message: cluster.worker_awaited(job, task).unwrap_or_else(|| task.message.clone()),
         retry_time: task.retry_at.map(|at| time(at.wall)),
     }
 }
 
 fn attempt(attempt: &AttemptEntry) -> v1::Attempt {
     let end = attempt.end.as_deref();
+    let loss = attempt.loss.as_deref();
+    let late = loss.and_then(|loss| loss.late.as_ref());
     v1::Attempt {
         number: attempt.number.0,
         node_id: attempt.node.to_string(),
@@ -113,15 +116,21 @@ fn attempt(attempt: &AttemptEntry) -> v1::Attempt {
             total_bytes: pull.total,
             status: pull.status.clone(),
         }),
+        lost_time: loss.map(|loss| time(loss.given_up)),
+        late_time: late.map(|late| time(late.told)),
+        late_start_time: late.and_then(|late| late.started).map(time),
+        late_end_time: late.and_then(|late| late.ended).map(time),
+        overlap_possible: late.is_some_and(|late| late.overlap),
     }
 }
 
 /// A node.
-pub(crate) fn node(node: &Node, now: Now) -> v1::Node {
+pub(crate) fn node(cluster: &Cluster, node: &Node, now: Now) -> v1::Node {
     let state = match node.state() {
         NodeState::Ready => v1::node::State::Ready,
         NodeState::NotReady => v1::node::State::NotReady,
         NodeState::Silent => v1::node::State::Silent,
+        NodeState::Lost => v1::node::State::Lost,
     };
     v1::Node {
         name: format!("nodes/{}", node.id),
@@ -129,17 +138,21 @@ pub(crate) fn node(node: &Node, now: Now) -> v1::Node {
         display_name: node.name.to_string(),
         labels: convert::resources::labels_to_wire(&node.host.labels),
         state: state.into(),
-        draining: node.draining,
+        draining: node.drain.is_some(),
         capacity: Some(convert::resources::resources_to_wire(node.host.capacity)),
         used: Some(convert::resources::resources_to_wire(node.host.used)),
         attempts: u32::try_from(node.attempts.len()).unwrap_or(u32::MAX),
-        reasons: node.reasons(now.boot),
+        reasons: cluster.node_reasons(node, now.boot),
         register_time: Some(time(node.registered)),
         silent_duration: node.silence(now.boot).map(convert::time::duration_to_wire),
         worker_version: node.worker_version.clone(),
         runtime_version: node.runtime_version.clone(),
         disk_free_bytes: i64::try_from(node.status.disk_free).unwrap_or(i64::MAX),
         images: node.status.images,
+        drain_remaining: node
+            .drain
+            .and_then(|drain| drain.due)
+            .map(|due| convert::time::duration_to_wire(due.since(now.boot))),
     }
 }
 

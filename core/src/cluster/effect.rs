@@ -20,6 +20,9 @@ pub struct Effects {
     pub dirty: BTreeSet<Record>,
     /// Commands to workers.
     pub sends: Vec<Send>,
+    /// Nodes whose session, if one is up, must be cut: the worker has been given up or forgotten, and only a new Hello brings
+    /// it back. To be done at once, before a newer session can begin; nothing rests on a record.
+    pub hang_ups: BTreeSet<NodeId>,
     /// Answers to clients.
     pub answers: Vec<(Token, Result<Reply, Refusal>)>,
     /// Lines for the event log.
@@ -192,16 +195,24 @@ pub enum NoteKind {
     AttemptUnknown,
     /// It ended.
     AttemptEnded,
+    /// Its worker spoke of it after it had been given up.
+    AttemptSuperseded,
     /// Its task will be tried again.
     TaskRetried,
     /// A worker registered.
     NodeRegistered,
     /// A worker fell silent.
     NodeSilent,
+    /// A silent worker was given up: what may be replaced there ended as lost.
+    NodeLost,
+    /// Most nodes are silent: none is given up by time, or no longer so.
+    MassLoss,
     /// A node stopped or began to be ready.
     NodeReadiness,
     /// A node is drained.
     NodeDrained,
+    /// The deadline of a drain has come: what ran there is handed over.
+    NodeHandedOver,
     /// A node takes work again.
     NodeResumed,
     /// A node was forgotten.
@@ -221,11 +232,15 @@ impl NoteKind {
             Self::AttemptStarted => "AttemptStarted",
             Self::AttemptUnknown => "AttemptUnknown",
             Self::AttemptEnded => "AttemptEnded",
+            Self::AttemptSuperseded => "AttemptSuperseded",
             Self::TaskRetried => "TaskRetried",
             Self::NodeRegistered => "NodeRegistered",
             Self::NodeSilent => "NodeSilent",
+            Self::NodeLost => "NodeLost",
+            Self::MassLoss => "MassLoss",
             Self::NodeReadiness => "NodeReadiness",
             Self::NodeDrained => "NodeDrained",
+            Self::NodeHandedOver => "NodeHandedOver",
             Self::NodeResumed => "NodeResumed",
             Self::NodeDeleted => "NodeDeleted",
         }

@@ -22,6 +22,7 @@ impl Cluster {
     pub(super) fn end_attempt(&mut self, id: AttemptId, end: AttemptEnd) {
         let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
         let Some(task) = job.tasks.get(&position) else { return };
+        let end = as_handed_over(job, task, end);
         let follow_up = ending::follow_up(&end, budget(job, task, &self.config));
         let digest = end.image_digest.as_deref().map(|digest| shared_digest(job, digest));
         // A short command may end before anything was reported about its start.
@@ -34,14 +35,16 @@ impl Cluster {
         record_end(attempt, end, digest.clone());
         attempt.state = match follow_up {
             FollowUp::Final(state) => state,
-            FollowUp::RetryOwn | FollowUp::RetryInfra => TaskState::Failed,
+            FollowUp::RetryOwn | FollowUp::RetryInfra | FollowUp::HandOver => TaskState::Failed,
         };
         match follow_up {
             FollowUp::Final(state) => {
                 task.end_reason = Some(end_reason);
                 job.set_state(position, state);
             }
-            FollowUp::RetryOwn | FollowUp::RetryInfra => job.set_state(position, TaskState::Queued),
+            FollowUp::RetryOwn | FollowUp::RetryInfra | FollowUp::HandOver => {
+                job.set_state(position, TaskState::Queued);
+            }
         }
         let pinned = job.pinned_digest.is_none() && digest.is_some();
         if pinned {
@@ -58,6 +61,7 @@ impl Cluster {
             FollowUp::Final(_) => {}
             FollowUp::RetryOwn => self.retry_later(id, position, |task| &mut task.failures),
             FollowUp::RetryInfra => self.retry_later(id, position, |task| &mut task.infra_failures),
+            FollowUp::HandOver => self.retry_elsewhere(id, position),
         }
     }
 
@@ -79,6 +83,18 @@ impl Cluster {
             self.timers.set(at.boot + timeout, Timer::TaskQueueTimeout(id.job(), position, id.number.0));
         }
         let kind = NoteKind::TaskRetried;
+        self.out.notes.push(Note { kind, job: Some(id.job()), attempt: Some(id), node: None, message });
+    }
+
+    /// Lets the task be placed at once.
+    fn retry_elsewhere(&mut self, id: AttemptId, position: u32) {
+        let Some(job) = self.jobs.get_mut(&id.job()) else { return };
+        job.make_ready(position);
+        if let Some(timeout) = job.spec.queue_timeout {
+            let at = self.now.boot + timeout;
+            self.timers.set(at, Timer::TaskQueueTimeout(id.job(), position, id.number.0));
+        }
+        let (kind, message) = (NoteKind::TaskRetried, "it goes on elsewhere".to_owned());
         self.out.notes.push(Note { kind, job: Some(id.job()), attempt: Some(id), node: None, message });
     }
 
@@ -122,8 +138,22 @@ fn budget(job: &Job, task: &TaskEntry, config: &Config) -> Budget {
         own: job.spec.retries.saturating_sub(task.failures),
         infra: config.infra_retries.saturating_sub(task.infra_failures),
         stopped: job.stop_of(task.position).is_some(),
+        handed_over: task.current().is_some_and(|attempt| attempt.handed_over),
         on_lost: job.spec.on_lost,
     }
+}
+
+/// The end of an attempt that was stopped so that its task goes on elsewhere: nobody asked for the job's end, so it is
+/// its worker that was given up.
+fn as_handed_over(job: &Job, task: &TaskEntry, mut end: AttemptEnd) -> AttemptEnd {
+    let Some(attempt) = task.current().filter(|attempt| attempt.handed_over) else { return end };
+    let by_drain = end.reason == EndReason::Stopped || end.reason == EndReason::Lost;
+    if by_drain && job.stop_of(task.position).is_none() {
+        end.reason = EndReason::Lost;
+        let colon = if end.message.is_empty() { "" } else { ": " };
+        end.message = format!("node {} was drained{colon}{}", attempt.node_name, end.message);
+    }
+    end
 }
 
 /// The digest as the job's attempts share it.

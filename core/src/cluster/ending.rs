@@ -12,6 +12,8 @@ pub(super) enum FollowUp {
     RetryOwn,
     /// It is tried again; the infrastructure's retries pay.
     RetryInfra,
+    /// It goes on elsewhere at once; nobody pays.
+    HandOver,
 }
 
 /// What a task may still spend.
@@ -23,6 +25,8 @@ pub(super) struct Budget {
     pub infra: u32,
     /// A stop was stored: nothing starts any more (G7).
     pub stopped: bool,
+    /// Its node's drain ran out, and it was asked to end for that.
+    pub handed_over: bool,
     /// What its spec says about lost workers.
     pub on_lost: OnLost,
 }
@@ -32,6 +36,9 @@ pub(super) fn follow_up(end: &AttemptEnd, budget: Budget) -> FollowUp {
     let last = FollowUp::Final(if end.is_success() { TaskState::Succeeded } else { final_state(end.reason) });
     if budget.stopped || end.is_success() {
         return last;
+    }
+    if budget.handed_over && end.reason == EndReason::Lost && budget.on_lost != OnLost::Fail {
+        return FollowUp::HandOver;
     }
     match whose(end, budget.on_lost) {
         Blame::Task if budget.own > 0 => FollowUp::RetryOwn,

@@ -79,6 +79,8 @@ pub enum Request {
     Drain {
         /// Which node.
         node: NodeId,
+        /// Hand what still runs there after this time over to other nodes; `None` means never. A repeat replaces it.
+        deadline: Option<Duration>,
     },
     /// Give a drained node work again.
     Resume {

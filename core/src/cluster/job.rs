@@ -48,6 +48,8 @@ pub struct Job {
     pub revision: u64,
     /// How many tasks are in which state.
     pub counts: Counts,
+    /// An attempt of it ran, or may have run, after the cluster had given it up: perhaps together with the next one.
+    pub overlap_possible: bool,
     /// How it ended; `None` while it is active.
     pub outcome: Option<JobOutcome>,
     pub(super) tasks: BTreeMap<u32, TaskEntry>,

@@ -8,10 +8,11 @@
 //! one. The first end of an attempt that is taken is the only one.
 //!
 //! Suggested reading order: `event`, `effect`, `job`, `task`, `node`; then the rules: `submit`, `place`, `session`,
-//! `report`, `end`, `stop`, `time`, `restore`.
+//! `report`, `end`, `stop`, `loss`, `late`, `drain`, `time`, `restore`.
 
 mod config;
 mod counts;
+mod drain;
 mod effect;
 mod end;
 mod ending;
@@ -21,6 +22,8 @@ mod forget;
 mod indices;
 mod invariants;
 mod job;
+mod late;
+mod loss;
 mod node;
 mod nodes;
 mod place;
@@ -46,12 +49,12 @@ pub use event::{
 };
 pub use indices::Indices;
 pub use job::{Job, JobOutcome};
-pub use node::{Node, NodeState};
+pub use node::{Drain, Node, NodeState};
 pub use refusal::Refusal;
 pub use request::StoredRequest;
 pub use restore::{Restored, StoredJob, StoredNode};
 pub use state::Cluster;
-pub use task::{AttemptEntry, StopWish, TaskEntry};
+pub use task::{AttemptEntry, Late, Loss, StopWish, TaskEntry};
 
 #[cfg(test)]
 mod tests;

@@ -21,8 +21,8 @@ pub struct Node {
     pub name: Arc<str>,
     /// Labels, capacity, what is held of it, images, allowed mounts.
     pub host: Host,
-    /// A person asked for a drain.
-    pub draining: bool,
+    /// A person asked for a drain; `None` while it may take work.
+    pub drain: Option<Drain>,
     /// When its worker last registered.
     pub registered: WallTime,
     /// Version of the worker program.
@@ -37,12 +37,23 @@ pub struct Node {
     pub connected: bool,
     /// Not heard for `suspect_after`: its attempts are unknown.
     pub silent: bool,
+    /// Not heard for `lost_after`: what may be replaced there has ended as lost. Only a new registration ends this.
+    pub given_up: bool,
     /// When it was last heard; `None` if not since this coordinator started.
     pub last_heard: Option<BootTime>,
     /// Attempts placed on it that have not ended.
     pub attempts: BTreeSet<AttemptId>,
     /// Begin of the time after which it is silent: when it was last heard, or when the coordinator started.
     pub(super) window_from: BootTime,
+}
+
+/// A drain, and when it hands over what still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Drain {
+    /// When; `None` means never.
+    pub due: Option<BootTime>,
+    /// What is stored of `due`: the time that was left when it was stored last, since clocks differ between leaders.
+    pub left: Option<Duration>,
 }
 
 /// Where a node stands, as people read it.
@@ -54,12 +65,16 @@ pub enum NodeState {
     NotReady,
     /// No word from its worker.
     Silent,
+    /// Silent for so long that it was given up.
+    Lost,
 }
 
 impl Node {
     /// Where it stands.
     pub fn state(&self) -> NodeState {
-        if self.silent {
+        if self.given_up {
+            NodeState::Lost
+        } else if self.silent {
             NodeState::Silent
         } else if self.connected && self.status.not_ready.is_empty() {
             NodeState::Ready
@@ -69,19 +84,34 @@ impl Node {
     }
 
     /// Why it takes no new work, in words; empty when it does.
-    pub fn reasons(&self, now: BootTime) -> Vec<String> {
+    pub(super) fn reasons(&self, now: BootTime) -> Vec<String> {
         let mut reasons = Vec::new();
-        if self.draining {
-            reasons.push("draining".to_owned());
+        if let Some(drain) = self.drain {
+            reasons.push(match drain.due.map(|due| due.since(now)) {
+                None => "draining".to_owned(),
+                Some(Duration::ZERO) => "draining: what ran is being handed over".to_owned(),
+                Some(left) => format!("draining: what runs is handed over in {} s", left.as_secs()),
+            });
         }
         match (self.silent, self.connected, self.last_heard) {
-            (true, _, Some(heard)) => reasons.push(format!("silent for {} s", now.since(heard).as_secs())),
+            (true, _, Some(heard)) => {
+                let word = if self.given_up { "given up: not heard" } else { "silent" };
+                reasons.push(format!("{word} for {} s", now.since(heard).as_secs()));
+            }
+            (true, _, None) if self.given_up => {
+                reasons.push("given up: not heard since the coordinator started".to_owned());
+            }
             (_, _, None) => reasons.push("not heard since the coordinator started".to_owned()),
             (false, false, Some(_)) => reasons.push("disconnected".to_owned()),
             (false, true, Some(_)) => {}
         }
         reasons.extend(self.status.not_ready.iter().map(|reason| format!("not ready: {reason}")));
         reasons
+    }
+
+    /// Whether it counted on to do work when it was last heard: it was ready, nobody drains it, it was not given up.
+    pub(super) fn was_ready(&self) -> bool {
+        self.status.not_ready.is_empty() && self.drain.is_none() && !self.given_up
     }
 
     /// How long ago it was last heard; `None` if not since this coordinator started.
@@ -92,7 +122,7 @@ impl Node {
     /// Brings the scheduler's view up to date.
     pub(super) fn refresh(&mut self) {
         self.host.takes_work =
-            self.connected && !self.silent && !self.draining && self.status.not_ready.is_empty();
+            self.connected && !self.silent && self.drain.is_none() && self.status.not_ready.is_empty();
     }
 }
 

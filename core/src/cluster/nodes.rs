@@ -1,29 +1,13 @@
-//! What people do to nodes: drain, resume, forget.
+//! Forgetting nodes. Drains are in `drain`.
 
 use crate::ids::NodeId;
 use crate::outcome::{AttemptEnd, EndReason};
 
 use super::effect::{NoteKind, Record, Reply};
 use super::refusal::Refusal;
-use super::request::DONE;
 use super::state::Cluster;
 
 impl Cluster {
-    /// Gives a node no new work, or work again. What runs there goes on.
-    pub(super) fn set_drain(&mut self, id: NodeId, draining: bool) -> Result<Reply, Refusal> {
-        let node = self.nodes.get_mut(&id).ok_or(Refusal::UnknownNode(id))?;
-        if node.draining == draining {
-            return DONE;
-        }
-        node.draining = draining;
-        let name = node.name.to_string();
-        self.out.dirty.insert(Record::Node(id));
-        self.refresh_node(id, !draining);
-        let kind = if draining { NoteKind::NodeDrained } else { NoteKind::NodeResumed };
-        self.note_node(kind, id, name);
-        DONE
-    }
-
     /// Forgets a node whose worker is gone; with `declare_lost` its attempts end as lost.
     pub(super) fn delete_node(&mut self, id: NodeId, declare_lost: bool) -> Result<Reply, Refusal> {
         let node = self.nodes.get(&id).ok_or(Refusal::UnknownNode(id))?;
@@ -37,9 +21,11 @@ impl Cluster {
         }
         let name = node.name.to_string();
         for attempt in node.attempts.clone() {
-            self.end_attempt(attempt, infra_end(EndReason::Lost, format!("worker {name} was declared lost")));
+            self.give_attempt_up(attempt, format!("worker {name} was declared lost"));
         }
         self.nodes.remove(&id);
+        self.out.hang_ups.insert(id);
+        self.review_losses = true;
         self.open.remove(id);
         self.totals.nodes = self.nodes.len() as u64;
         self.out.dirty.insert(Record::Node(id));

@@ -50,6 +50,9 @@ impl Cluster {
             image_digest: None,
             report_sequence: 0,
             pull: None,
+            handed_over: false,
+            heard_running: None,
+            loss: None,
         });
         let surplus = task.attempts.len().saturating_sub(self.config.max_attempts_kept);
         task.attempts.drain(..surplus);

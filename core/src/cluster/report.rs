@@ -39,17 +39,13 @@ struct Detail {
 impl Cluster {
     /// Takes one report; `hello` says that it is the newest of an attempt, told at registration.
     pub(super) fn on_report(&mut self, node: NodeId, report: Report, hello: bool) {
-        let Report { attempt, sequence, progress } = report;
-        let acknowledge = Command::Acknowledge { attempt, sequence };
-        match self.known(node, attempt) {
-            Known::No => self.send(node, Command::Forget { attempt }),
-            Known::Ended { sequence: taken } => {
-                let repeated = matches!(progress, Progress::Ended(_)) || (!hello && sequence <= taken);
-                self.send(node, if repeated { acknowledge } else { Command::Forget { attempt } });
-            }
+        match self.known(node, report.attempt) {
+            Known::No => self.send(node, Command::Forget { attempt: report.attempt }),
+            Known::Ended { sequence: taken } => self.on_late_report(node, &report, taken, hello),
             Known::Live => {
+                let Report { attempt, sequence, progress } = report;
                 self.take(attempt, sequence, progress, hello);
-                self.send(node, acknowledge);
+                self.send(node, Command::Acknowledge { attempt, sequence });
             }
         }
     }
@@ -70,7 +66,7 @@ impl Cluster {
         let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
         let stop = job.stop_of(position).is_some();
         let Some(entry) = job.tasks.get_mut(&position).and_then(|task| task.current_mut()) else { return };
-        let first = entry.report_sequence == 0;
+        let (first, handed_over) = (entry.report_sequence == 0, entry.handed_over);
         let new = sequence > entry.report_sequence;
         entry.report_sequence = entry.report_sequence.max(sequence);
         let ended = match progress {
@@ -89,6 +85,8 @@ impl Cluster {
             self.end_attempt(id, *end);
         } else if stop && hello {
             self.stop_attempt(id.job(), position);
+        } else if handed_over && hello {
+            self.hand_attempt_over(id);
         }
     }
 
@@ -140,7 +138,11 @@ impl Cluster {
         if digest.is_some() && entry.image_digest != digest {
             entry.image_digest = digest;
         }
-        let runs = detail.container.is_some() && entry.container != detail.container;
+        let told = detail.container.is_some();
+        let runs = told && entry.container != detail.container;
+        if told && entry.heard_running.is_none() {
+            entry.heard_running = Some(self.now.boot);
+        }
         if runs {
             entry.container = detail.container;
             entry.started = detail.started;
@@ -166,12 +168,13 @@ impl Cluster {
         task.attempts.iter().find(|attempt| attempt.number == id.number).map(|attempt| attempt.node)
     }
 
-    /// Moves a live attempt and its task to a state. What a stop was stored for shows as stopping, unless it is unknown.
+    /// Moves a live attempt and its task to a state. What a stop was stored for, or is handed over, shows as stopping, unless it is unknown.
     pub(super) fn set_attempt_state(&mut self, id: AttemptId, state: TaskState) {
         let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
-        let stopping = state != TaskState::Unknown && job.stop_of(position).is_some();
-        let state = if stopping { TaskState::Stopping } else { state };
+        let stop = job.stop_of(position).is_some();
         let Some(entry) = job.tasks.get_mut(&position).and_then(|task| task.current_mut()) else { return };
+        let stopping = state != TaskState::Unknown && (stop || entry.handed_over);
+        let state = if stopping { TaskState::Stopping } else { state };
         let before = std::mem::replace(&mut entry.state, state);
         job.set_state(position, state);
         self.out.changed.insert(id.job());

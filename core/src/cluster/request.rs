@@ -32,8 +32,8 @@ impl Cluster {
             Request::Kill { job, task, signal } => self.kill(Target { job, task }, signal),
             Request::Retry { job, uid, key } => self.retry(job, uid, key),
             Request::Delete { job } => self.delete_job(job),
-            Request::Drain { node } => self.set_drain(node, true),
-            Request::Resume { node } => self.set_drain(node, false),
+            Request::Drain { node, deadline } => self.drain(node, deadline),
+            Request::Resume { node } => self.resume(node),
             Request::DeleteNode { node, declare_lost } => self.delete_node(node, declare_lost),
         };
         self.out.answers.push((token, answer));

@@ -1,11 +1,12 @@
 //! A cluster from its records, after a restart or a change of leader.
 //!
 //! Nothing that was stored is doubted, and nothing is concluded from the time that passed meanwhile: every node is
-//! unseen and has a full new window before it counts as silent; back-offs, queue time-outs and the keeping of
-//! idempotency keys begin anew.
+//! unseen and has full new windows before it counts as silent and before it is given up; back-offs, queue time-outs and
+//! the keeping of idempotency keys begin anew. The deadline of a drain goes on with the time that was left.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ids::{Incarnation, JobId, JobUid, NodeId};
 use crate::outcome::{EndReason, TaskState};
@@ -19,7 +20,7 @@ use super::end::{later, noise, outcome};
 use super::event::NodeStatus;
 use super::indices::Indices;
 use super::job::Job;
-use super::node::Node;
+use super::node::{Drain, Node};
 use super::request::StoredRequest;
 use super::state::Cluster;
 use super::task::{StopWish, TaskEntry};
@@ -54,6 +55,7 @@ pub struct StoredJob {
     pub stop: Option<StopWish>,
     pub rest: Option<EndReason>,
     pub pinned_digest: Option<Arc<str>>,
+    pub overlap_possible: bool,
     pub indices: Indices,
     pub revision: u64,
     /// Touched tasks of all chunks, in any order; positions the job does not have are left out.
@@ -71,6 +73,8 @@ pub struct StoredNode {
     pub capacity: Resources,
     pub allowed_mounts: Vec<String>,
     pub draining: bool,
+    pub drain_left: Option<Duration>,
+    pub given_up: bool,
     pub registered: WallTime,
     pub worker_version: String,
     pub runtime_version: String,
@@ -107,7 +111,12 @@ impl Cluster {
     fn restore_node(&mut self, stored: StoredNode) {
         let id = stored.id;
         self.timers.set(self.now.boot + self.config.suspect_after, Timer::Silence(id));
-        self.nodes.insert(id, Node::unseen(stored, self.now));
+        let node = Node::unseen(stored, self.now);
+        let due = node.drain.and_then(|drain| drain.due);
+        self.nodes.insert(id, node);
+        if let Some(due) = due {
+            self.arm_drain(id, due);
+        }
     }
 
     fn restore_job(&mut self, stored: StoredJob) {
@@ -132,6 +141,7 @@ impl Cluster {
     fn restore_place(&mut self, job: &mut Job, position: u32) {
         let stop = job.stop_of(position).is_some();
         let Some(entry) = job.tasks.get_mut(&position).and_then(|task| task.current_mut()) else { return };
+        let stop = stop || entry.handed_over;
         let (number, node_id, name) = (entry.number, entry.node, Arc::clone(&entry.node_name));
         if stop && entry.state != TaskState::Unknown {
             entry.state = TaskState::Stopping;
@@ -176,6 +186,7 @@ impl Job {
         job.retry_of = stored.retry_of;
         job.stop = stored.stop;
         job.pinned_digest = stored.pinned_digest;
+        job.overlap_possible = stored.overlap_possible;
         job.revision = stored.revision;
         for mut task in stored.tasks {
             if task.position >= job.task_count() {
@@ -211,6 +222,8 @@ impl StoredNode {
             capacity: Resources::default(),
             allowed_mounts: Vec::new(),
             draining: false,
+            drain_left: None,
+            given_up: false,
             registered: WallTime::default(),
             worker_version: String::new(),
             runtime_version: String::new(),
@@ -232,14 +245,18 @@ impl Node {
                 allowed_mounts: stored.allowed_mounts,
                 ..Host::default()
             },
-            draining: stored.draining,
+            drain: stored.draining.then(|| Drain {
+                due: stored.drain_left.map(|left| now.boot + left),
+                left: stored.drain_left,
+            }),
             registered: stored.registered,
             worker_version: stored.worker_version,
             runtime_version: stored.runtime_version,
             boot_id: stored.boot_id,
             status: NodeStatus::default(),
             connected: false,
-            silent: false,
+            silent: stored.given_up,
+            given_up: stored.given_up,
             last_heard: None,
             attempts: std::collections::BTreeSet::new(),
             window_from: now.boot,

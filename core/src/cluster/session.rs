@@ -5,7 +5,8 @@
 //!    \                                 ^   \                        /
 //!     \--no word for suspect_after--> silent <---------------------/      (any word of its incarnation ends it)
 //! ```
-//! A disconnected node keeps its attempts as they are; a silent one's become unknown: not ended, not replaced.
+//! A disconnected node keeps its attempts as they are: the end of a session alone says nothing about them. What silence
+//! does is in `loss`. A worker that was given up is heard again only by its next Hello.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::ids::{AttemptId, Incarnation, NodeId};
 use crate::outcome::{EndReason, TaskState};
 use crate::scheduler::Host;
 
-use super::effect::{Command, Note, NoteKind, Record};
+use super::effect::{Command, NoteKind, Record};
 use super::end::live_attempt;
 use super::event::{Hello, NodeStatus, Report, WorkerNews};
 use super::node::Node;
@@ -32,10 +33,9 @@ impl Cluster {
             self.on_hello(id, incarnation, *hello);
             return;
         }
-        // Another process with this identity has registered since, or none has: only Hello can begin.
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| node.incarnation == incarnation) else {
-            return;
-        };
+        // Another process with this identity has registered since, or none has, or it was given up: only Hello can begin.
+        let speaks = |node: &&mut Node| node.incarnation == incarnation && !node.given_up;
+        let Some(node) = self.nodes.get_mut(&id).filter(speaks) else { return };
         match news {
             WorkerNews::Hello(_) => {}
             WorkerNews::Disconnected => {
@@ -62,10 +62,8 @@ impl Cluster {
     fn on_hello(&mut self, id: NodeId, incarnation: Incarnation, hello: Hello) {
         let name: Arc<str> = Arc::from(hello.name.as_str());
         let before = self.nodes.remove(&id);
-        let (used, draining, attempts, silent) = before.map_or_else(
-            || (crate::spec::Resources::default(), false, BTreeSet::new(), false),
-            |node| (node.host.used, node.draining, node.attempts, node.silent),
-        );
+        let (used, attempts) =
+            before.as_ref().map(|node| (node.host.used, node.attempts.clone())).unwrap_or_default();
         let host = Host {
             labels: hello.labels,
             capacity: hello.capacity,
@@ -80,20 +78,22 @@ impl Cluster {
             incarnation,
             name: Arc::clone(&name),
             host,
-            draining,
+            drain: before.as_ref().and_then(|node| node.drain),
             registered: self.now.wall,
             worker_version: hello.worker_version,
             runtime_version: hello.runtime_version,
             boot_id: hello.boot_id,
             status: hello.status,
             connected: true,
-            silent,
+            silent: before.is_some_and(|node| node.silent),
+            given_up: false,
             last_heard: None,
             attempts,
             window_from: self.now.boot,
         };
         self.nodes.insert(id, node);
         self.totals.nodes = self.nodes.len() as u64;
+        self.review_losses = true;
         self.out.dirty.insert(Record::Node(id));
         self.send(id, Command::Welcome);
         self.note_node(NoteKind::NodeRegistered, id, name.to_string());
@@ -126,6 +126,8 @@ impl Cluster {
             let mut end = infra_end(wish.end_reason(), "ended before its worker began".to_owned());
             end.retryable = false;
             self.end_attempt(id, end);
+        } else if attempt.handed_over {
+            self.end_attempt(id, infra_end(EndReason::Lost, "it had not begun".to_owned()));
         } else {
             let command = start_command(job, position, id.number);
             self.set_attempt_state(id, TaskState::Placed);
@@ -149,6 +151,7 @@ impl Cluster {
             self.back_from_unknown(attempt);
         }
         self.refresh_node(id, true);
+        self.review_losses = true;
         self.note_node(NoteKind::NodeReadiness, id, format!("{name} is heard again"));
     }
 
@@ -162,33 +165,9 @@ impl Cluster {
         let room = node.host.takes_work && !took_work;
         self.refresh_node(id, room);
         if changed {
+            self.review_losses = true;
             let text = if reasons.is_empty() { "ready".to_owned() } else { format!("not ready: {reasons}") };
             self.note_node(NoteKind::NodeReadiness, id, text);
-        }
-    }
-
-    /// Looks whether a node has been silent for too long.
-    pub(super) fn check_silence(&mut self, id: NodeId) {
-        let Some(node) = self.nodes.get_mut(&id).filter(|node| !node.silent) else { return };
-        let deadline = node.window_from + self.config.suspect_after;
-        if self.now.boot < deadline {
-            self.timers.set(deadline, Timer::Silence(id));
-            return;
-        }
-        node.silent = true;
-        let name = node.name.to_string();
-        let attempts = node.attempts.clone();
-        self.refresh_node(id, false);
-        self.note_node(NoteKind::NodeSilent, id, name);
-        for attempt in attempts {
-            self.set_attempt_state(attempt, TaskState::Unknown);
-            self.out.notes.push(Note {
-                kind: NoteKind::AttemptUnknown,
-                job: Some(attempt.job()),
-                attempt: Some(attempt),
-                node: Some(id),
-                message: "its worker is silent".to_owned(),
-            });
         }
     }
 }

@@ -11,6 +11,7 @@ use super::counts::Totals;
 use super::effect::{Command, Effects, Note, NoteKind, Record, Send};
 use super::event::Event;
 use super::job::Job;
+use super::loss::Census;
 use super::node::Node;
 use super::request::StoredRequest;
 use super::timers::Timers;
@@ -33,6 +34,12 @@ pub struct Cluster {
     /// What may have become placeable since the last pass.
     pub(super) scope: Scope,
     pub(super) timers: Timers,
+    /// The mass-loss brake, while it holds.
+    pub(super) brake: Option<Census>,
+    /// When the brake was last let go.
+    pub(super) brake_released: Option<BootTime>,
+    /// How many nodes are silent may have changed, or a silent one's time is up.
+    pub(super) review_losses: bool,
     /// A look for old ended jobs is among the timers.
     pub(super) retention_armed: bool,
     pub(super) totals: Totals,
@@ -60,6 +67,9 @@ impl Cluster {
             open: OpenHosts::default(),
             scope: Scope::Shapes(BTreeSet::new()),
             timers: Timers::default(),
+            brake: None,
+            brake_released: None,
+            review_losses: false,
             retention_armed: false,
             totals: Totals::default(),
             seed: 0,
@@ -77,6 +87,9 @@ impl Cluster {
             Event::Request(token, request) => self.on_request(token, request),
             Event::Worker { node, incarnation, news } => self.on_worker(node, incarnation, news),
             Event::Tick { jitter } => self.on_tick(jitter),
+        }
+        if std::mem::take(&mut self.review_losses) {
+            self.give_up_overdue();
         }
         for job in self.out.changed.clone() {
             self.settle(job);

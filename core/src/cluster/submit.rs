@@ -186,6 +186,7 @@ impl Job {
             indices,
             revision: 0,
             counts,
+            overlap_possible: false,
             outcome: None,
             tasks: BTreeMap::new(),
             cursor: 0,

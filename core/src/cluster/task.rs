@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::ids::{AttemptNumber, NodeId};
 use crate::outcome::{AttemptEnd, EndReason, TaskState};
 use crate::spec::Signal;
-use crate::time::{Now, WallTime};
+use crate::time::{BootTime, Now, WallTime};
 
 use super::event::Pull;
 
@@ -99,6 +99,36 @@ pub struct AttemptEntry {
     pub report_sequence: u64,
     /// How far the pull is, while it is pulled; not stored.
     pub pull: Option<Box<Pull>>,
+    /// Its node's drain ran out, so it is being stopped and handed over to another node.
+    pub handed_over: bool,
+    /// When its worker was first heard to run it; not stored.
+    pub heard_running: Option<BootTime>,
+    /// The cluster gave it up without a word of its worker; `None` while it lives and where the worker told its end.
+    pub loss: Option<Box<Loss>>,
+}
+
+/// How the cluster gave an attempt up, and what its worker said later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loss {
+    /// When it was given up.
+    pub given_up: WallTime,
+    /// The same moment as decisions compare it; not stored, so `None` after a change of leader.
+    pub given_up_at: Option<BootTime>,
+    /// What its worker said of it since; `None` if nothing.
+    pub late: Option<Late>,
+}
+
+/// What a worker said of an attempt that had been given up. Its record does not change by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Late {
+    /// When the first late word came.
+    pub told: WallTime,
+    /// When the container started, by the worker's clock; `None` if it never did.
+    pub started: Option<WallTime>,
+    /// When it ended, by the worker's clock; `None` if it had not when the word came.
+    pub ended: Option<WallTime>,
+    /// It ran, or may have run, after it was given up: perhaps together with the next attempt.
+    pub overlap: bool,
 }
 
 impl AttemptEntry {

@@ -15,6 +15,9 @@ impl Cluster {
         while let Some(timer) = self.timers.pop(self.now.boot) {
             match timer {
                 Timer::Silence(node) => self.check_silence(node),
+                // One look at all nodes: how many are silent decides.
+                Timer::Loss(_) => self.review_losses = true,
+                Timer::Drain(node, due) => self.check_drain(node, due),
                 Timer::Retry(job, position) => self.end_backoff(job, position),
                 Timer::QueueTimeout(job) => self.time_out_untouched(job),
                 Timer::TaskQueueTimeout(job, position, attempt) => self.time_out_task(job, position, attempt),

@@ -10,6 +10,10 @@ use crate::time::BootTime;
 pub(super) enum Timer {
     /// Whether a node has fallen silent.
     Silence(NodeId),
+    /// Whether a silent node is to be given up.
+    Loss(NodeId),
+    /// Whether the deadline of a drain has come, if it is still this one.
+    Drain(NodeId, BootTime),
     /// Whether a task may be placed again.
     Retry(JobId, u32),
     /// Whether the tasks of a job that were never placed have waited too long.

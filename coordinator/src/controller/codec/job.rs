@@ -32,6 +32,7 @@ pub(super) fn encode(job: &Job) -> store_v1::JobRecord {
             .rest
             .map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire)
             .into(),
+        overlap_possible: job.overlap_possible,
     }
 }
 
@@ -55,6 +56,7 @@ pub(in crate::controller) fn decode(bytes: &[u8]) -> Result<StoredJob, Error> {
         stop: wire.stop.map(|stop| stop_from_wire(&stop)).transpose()?,
         rest: convert::outcome::optional_end_reason_from_wire("rest_end_reason", wire.rest_end_reason)?,
         pinned_digest: (!wire.pinned_digest.is_empty()).then(|| wire.pinned_digest.into()),
+        overlap_possible: wire.overlap_possible,
         indices: Indices::from_ranges(pairs).ok_or_else(|| missing("index_ranges"))?,
         revision: wire.revision,
         tasks: Vec::new(),

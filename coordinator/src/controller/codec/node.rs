@@ -1,5 +1,7 @@
 //! A node.
 
+use std::time::Duration;
+
 use dockmgr_core::cluster::{Node, StoredNode};
 use dockmgr_core::time::WallTime;
 use dockmgr_proto::convert;
@@ -10,18 +12,21 @@ use super::Error;
 
 /// The stored form of a node.
 pub(super) fn encode(node: &Node) -> store_v1::NodeRecord {
+    let left = node.drain.and_then(|drain| drain.left);
     store_v1::NodeRecord {
         id: node.id.to_string(),
         incarnation: node.incarnation.to_string(),
         display_name: node.name.to_string(),
         labels: convert::resources::labels_to_wire(&node.host.labels),
         capacity: Some(convert::resources::resources_to_wire(node.host.capacity)),
-        draining: node.draining,
+        draining: node.drain.is_some(),
         register_time_millis: node.registered.0,
         worker_version: node.worker_version.clone(),
         runtime_version: node.runtime_version.clone(),
         boot_id: node.boot_id.clone(),
         allowed_mounts: node.host.allowed_mounts.clone(),
+        drain_left_millis: left.map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+        given_up: node.given_up,
     }
 }
 
@@ -36,6 +41,8 @@ pub(in crate::controller) fn decode(bytes: &[u8]) -> Result<StoredNode, Error> {
         capacity: convert::resources::resources_from_wire("capacity", wire.capacity)?,
         allowed_mounts: wire.allowed_mounts,
         draining: wire.draining,
+        drain_left: wire.drain_left_millis.map(Duration::from_millis),
+        given_up: wire.given_up,
         registered: WallTime(wire.register_time_millis),
         worker_version: wire.worker_version,
         runtime_version: wire.runtime_version,

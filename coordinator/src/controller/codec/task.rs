@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockmgr_core::cluster::{AttemptEntry, Job, TaskEntry};
+use dockmgr_core::cluster::{AttemptEntry, Job, Late, Loss, TaskEntry};
 use dockmgr_core::ids::AttemptNumber;
 use dockmgr_core::outcome::AttemptEnd;
 use dockmgr_core::time::WallTime;
@@ -79,6 +79,33 @@ fn encode_attempt(attempt: &AttemptEntry) -> store_v1::AttemptRecord {
         run_millis: end.map_or(0, |end| u64::try_from(end.run.as_millis()).unwrap_or(u64::MAX)),
         node_name: attempt.node_name.to_string(),
         report_sequence: attempt.report_sequence,
+        handed_over: attempt.handed_over,
+        loss: attempt.loss.as_deref().map(encode_loss),
+    }
+}
+
+fn encode_loss(loss: &Loss) -> store_v1::LossRecord {
+    store_v1::LossRecord {
+        given_up_millis: loss.given_up.0,
+        late: loss.late.as_ref().map(|late| store_v1::LateRecord {
+            told_millis: late.told.0,
+            start_time_millis: millis(late.started),
+            end_time_millis: millis(late.ended),
+            overlap: late.overlap,
+        }),
+    }
+}
+
+fn decode_loss(wire: &store_v1::LossRecord) -> Loss {
+    Loss {
+        given_up: WallTime(wire.given_up_millis),
+        given_up_at: None,
+        late: wire.late.as_ref().map(|late| Late {
+            told: WallTime(late.told_millis),
+            started: time(late.start_time_millis),
+            ended: time(late.end_time_millis),
+            overlap: late.overlap,
+        }),
     }
 }
 
@@ -117,5 +144,8 @@ fn decode_attempt(wire: store_v1::AttemptRecord) -> Result<AttemptEntry, Error> 
         image_digest: (!wire.image_digest.is_empty()).then(|| wire.image_digest.into()),
         report_sequence: wire.report_sequence,
         pull: None,
+        handed_over: wire.handed_over,
+        heard_running: None,
+        loss: wire.loss.as_ref().map(decode_loss).map(Box::new),
     })
 }

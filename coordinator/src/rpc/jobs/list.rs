@@ -93,7 +93,7 @@ pub(super) async fn tasks(
             }
             last = Some(task.position);
             if states.is_empty() || states.contains(&task.state) {
-                tasks.push(view::task(job, &task));
+                tasks.push(view::task(cluster, job, &task));
             }
         }
         Some((tasks, None))

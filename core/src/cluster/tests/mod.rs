@@ -1,6 +1,8 @@
 //! Tests of the cluster: stories in a small text language, and random histories.
 
+mod draining;
 mod lifecycle;
+mod losing;
 mod placing;
 mod properties;
 mod reading;

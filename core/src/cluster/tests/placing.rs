@@ -75,7 +75,7 @@ fn demands_on_labels_mounts_and_size_are_kept() {
 #[test]
 fn drained_unready_disconnected_and_silent_nodes_get_nothing_new() {
     let mut t = Scenario::new().worker("w1", "4cpu");
-    t.ask(Request::Drain { node: node("w1") }).expect("taken");
+    t.ask(Request::Drain { node: node("w1"), deadline: None }).expect("taken");
     let job = t.submit("1cpu");
     assert_eq!(t.state(job, 0), TaskState::Queued);
     assert_eq!(t.cluster.explain(job)[0].reason, "draining");
@@ -84,7 +84,7 @@ fn drained_unready_disconnected_and_silent_nodes_get_nothing_new() {
     assert_eq!(t.cluster.explain(job)[0].reason, "not ready: disk");
     t.news("w1", WorkerNews::Disconnected);
     t.pass(31.0);
-    assert_eq!(t.cluster.explain(job)[0].reason, "silent for 31 s; not ready: disk");
+    assert_eq!(t.cluster.explain(job)[0].reason, "silent for 31 s; not ready: disk; given up in 269 s");
     t.sent();
     t.hello("w1", "4cpu", Vec::new());
     assert_eq!(t.sent(), "w1 welcome; w1 start 1.0.1");

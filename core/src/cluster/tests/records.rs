@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cluster::{
-    AttemptEntry, Cluster, Config, Record, Restored, StoredJob, StoredNode, StoredRequest, TaskEntry,
+    AttemptEntry, Cluster, Config, Loss, Record, Restored, StoredJob, StoredNode, StoredRequest, TaskEntry,
 };
 use crate::ids::{JobId, NodeId};
 use crate::outcome::TaskState;
@@ -27,7 +27,7 @@ impl Records {
                 Record::Cluster => self.next_job_id = cluster.next_job_id(),
                 Record::Job(id) => put(&mut self.jobs, *id, stored_job(cluster, *id)),
                 Record::Chunk(id, number) => {
-                    let tasks = cluster.job(*id).map(|job| job.chunk(*number).cloned().collect());
+                    let tasks = cluster.job(*id).map(|job| job.chunk(*number).map(as_stored).collect());
                     put(&mut self.chunks, (*id, *number), tasks);
                 }
                 Record::Node(id) => put(&mut self.nodes, *id, stored_node(cluster, *id)),
@@ -68,6 +68,16 @@ impl Records {
     }
 }
 
+/// A task without what is only known to one process.
+fn as_stored(task: &TaskEntry) -> TaskEntry {
+    let attempts = task.attempts.iter().map(|attempt| AttemptEntry {
+        heard_running: None,
+        loss: attempt.loss.clone().map(|loss| Box::new(Loss { given_up_at: None, ..*loss })),
+        ..attempt.clone()
+    });
+    TaskEntry { attempts: attempts.collect(), ..task.clone() }
+}
+
 fn put<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
     if let Some(value) = value {
         map.insert(key, value);
@@ -88,6 +98,7 @@ fn stored_job(cluster: &Cluster, id: JobId) -> Option<StoredJob> {
         stop: job.stop,
         rest: job.rest,
         pinned_digest: job.pinned_digest.clone(),
+        overlap_possible: job.overlap_possible,
         indices: job.indices.clone(),
         revision: 0,
         tasks: Vec::new(),
@@ -102,7 +113,9 @@ fn stored_node(cluster: &Cluster, id: NodeId) -> Option<StoredNode> {
         labels: node.host.labels.clone(),
         capacity: node.host.capacity,
         allowed_mounts: node.host.allowed_mounts.clone(),
-        draining: node.draining,
+        draining: node.drain.is_some(),
+        drain_left: node.drain.and_then(|drain| drain.left),
+        given_up: node.given_up,
         registered: node.registered,
         worker_version: node.worker_version.clone(),
         runtime_version: node.runtime_version.clone(),
@@ -139,6 +152,8 @@ fn durable_attempt(attempt: &AttemptEntry) -> AttemptEntry {
         state: durable_state(attempt.state),
         pull: None,
         report_sequence: attempt.report_sequence.min(1),
+        heard_running: None,
+        loss: attempt.loss.clone().map(|loss| Box::new(Loss { given_up_at: None, ..*loss })),
         image_digest: attempt.image_digest.clone().filter(|_| !live),
         ..attempt.clone()
     }

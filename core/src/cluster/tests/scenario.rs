@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::records::Records;
 use super::spec_text::{MIB, label, spec};
 use crate::cluster::{
-    Cluster, Command, Config, Effects, Event, Hello, Key, NodeStatus, Progress, Refusal, Reply, Report,
-    Request, Submission, TaskEntry, Token, WorkerNews,
+    Cluster, Command, Config, Effects, Event, Hello, Key, NodeStatus, NoteKind, Progress, Refusal, Reply,
+    Report, Request, Submission, TaskEntry, Token, WorkerNews,
 };
 use crate::ids::{AttemptId, Incarnation, JobId, JobUid, NodeId, TaskIndex};
 use crate::outcome::{AttemptEnd, EndReason, TaskState};
@@ -23,6 +23,9 @@ pub(super) struct Scenario {
     pub(super) records: Records,
     pub(super) boot: Duration,
     pub(super) last: Effects,
+    /// Nodes whose session the last steps cut.
+    pub(super) last_hang_ups: std::collections::BTreeSet<NodeId>,
+    notes: Vec<(NoteKind, String)>,
     sent: Vec<String>,
     names: BTreeMap<NodeId, String>,
     incarnations: BTreeMap<NodeId, u128>,
@@ -41,6 +44,8 @@ impl Scenario {
             records: Records::default(),
             boot: Duration::from_secs(1000),
             last: Effects::default(),
+            last_hang_ups: std::collections::BTreeSet::new(),
+            notes: Vec::new(),
             sent: Vec::new(),
             names: BTreeMap::new(),
             incarnations: BTreeMap::new(),
@@ -157,6 +162,8 @@ impl Scenario {
     pub(super) fn step(&mut self, event: Event) {
         self.last = self.cluster.step(self.now(), event);
         self.records.commit(&self.cluster, &self.last.dirty);
+        self.last_hang_ups.append(&mut self.last.hang_ups);
+        self.notes.extend(self.last.notes.iter().map(|note| (note.kind, note.message.clone())));
         for send in &self.last.sends {
             let name = self.names.get(&send.node).map_or("?", String::as_str);
             self.sent.push(format!("{name} {}", words(&send.command)));
@@ -184,6 +191,16 @@ impl Scenario {
         self.boot += Duration::from_secs(5);
         self.cluster = self.records.restore(self.cluster.config.clone(), self.now());
         self.check();
+    }
+
+    /// Lines of the event log since the last call.
+    pub(super) fn notes(&mut self) -> Vec<(NoteKind, String)> {
+        std::mem::take(&mut self.notes)
+    }
+
+    /// The words of one kind of line since the last call; the others are dropped.
+    pub(super) fn notes_of(&mut self, kind: NoteKind) -> Vec<String> {
+        self.notes().into_iter().filter(|(of, _)| *of == kind).map(|(_, message)| message).collect()
     }
 
     /// Commands sent since the last call, in order, as `w1 start 1.0.1; w1 ack 1.0.1 #1`.

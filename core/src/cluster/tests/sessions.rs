@@ -5,7 +5,7 @@ use crate::outcome::{EndReason, TaskState};
 #[test]
 fn a_silent_workers_attempts_become_unknown_and_are_neither_ended_nor_replaced() {
     let mut t = Scenario::new().worker("w1", "2cpu").worker("w2", "4cpu");
-    let job = t.submit("1cpu");
+    let job = t.submit("1cpu lost=wait");
     t.run("w1", "1.0.1");
     t.news("w1", WorkerNews::Disconnected);
     t.pass(29.0);

@@ -112,7 +112,7 @@ impl World {
             Move::Stop(job, kill, one) => self.stop(job, kill, one),
             Move::Retry(job) => self.retry(job),
             Move::Delete(job) => self.with_job(job, |job| Request::Delete { job }),
-            Move::Drain(at, true) => self.ask(Request::Drain { node: id_of(at) }),
+            Move::Drain(at, true) => self.ask(Request::Drain { node: id_of(at), deadline: None }),
             Move::Drain(at, false) => self.ask(Request::Resume { node: id_of(at) }),
             Move::DeleteNode(at) => self.delete_node(at),
             Move::Deliver(at) => self.deliver(at % WORKERS.len()),
