@@ -3,9 +3,9 @@
 //! Owns a bounded ring of change batches. The store publishes each commit; [`Watch`](super::Watch) reads. What falls
 //! out of the ring is answered with [`Error::Compacted`], never skipped.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use dockmgr_model::store::{Batch, Next as Found, Ring};
 use tokio::sync::watch;
 
 use super::{Change, ChangeBatch, Error, Prefix, Revision};
@@ -18,17 +18,8 @@ const MAX_BYTES: usize = 16 << 20;
 /// The last commits of one store.
 #[derive(Debug)]
 pub(super) struct History {
-    kept: Mutex<Kept>,
+    kept: Mutex<Ring<ChangeBatch>>,
     head: watch::Sender<Revision>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    /// In order of revision.
-    batches: VecDeque<ChangeBatch>,
-    bytes: usize,
-    /// Changes up to and including this revision are forgotten.
-    forgotten: Revision,
 }
 
 /// What a reader finds next.
@@ -43,7 +34,7 @@ pub(super) enum Next {
 impl History {
     /// A history that begins after `revision`.
     pub(super) fn after(revision: Revision) -> Self {
-        let kept = Kept { batches: VecDeque::new(), bytes: 0, forgotten: revision };
+        let kept = Ring::after(revision.0, MAX_BATCHES, MAX_BYTES);
         Self { kept: Mutex::new(kept), head: watch::Sender::new(revision) }
     }
 
@@ -61,41 +52,30 @@ impl History {
 
     /// The first commit after `position` that touched `prefix`, cut to that prefix.
     pub(super) fn next(&self, prefix: &Prefix, position: Revision) -> Result<Next, Error> {
-        let kept = self.kept();
-        if position < kept.forgotten {
-            return Err(Error::Compacted { oldest: kept.forgotten });
-        }
-        let first = kept.batches.partition_point(|batch| batch.revision <= position);
-        let mut seen = position;
-        for batch in kept.batches.range(first..) {
+        let found = self.kept().next(position.0, |batch| {
             let touched = |change: &&Change| prefix.contains(change.key());
             let changes: Vec<Change> = batch.changes.iter().filter(touched).cloned().collect();
-            if !changes.is_empty() {
-                return Ok(Next::Batch(ChangeBatch { revision: batch.revision, changes }));
-            }
-            seen = batch.revision;
+            (!changes.is_empty()).then_some(ChangeBatch { revision: batch.revision, changes })
+        });
+        match found {
+            Ok(Found::Batch(batch)) => Ok(Next::Batch(batch)),
+            Ok(Found::Idle(revision)) => Ok(Next::Idle(Revision(revision))),
+            Err(compacted) => Err(Error::Compacted { oldest: Revision(compacted.oldest) }),
         }
-        Ok(Next::Idle(seen))
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, Ring<ChangeBatch>> {
         // No code that holds it can panic half way through a change.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Kept {
-    fn push(&mut self, batch: ChangeBatch) {
-        self.bytes += size(&batch);
-        self.batches.push_back(batch);
-        while self.batches.len() > MAX_BATCHES || (self.bytes > MAX_BYTES && self.batches.len() > 1) {
-            let Some(oldest) = self.batches.pop_front() else { break };
-            self.bytes -= size(&oldest);
-            self.forgotten = oldest.revision;
-        }
+impl Batch for ChangeBatch {
+    fn revision(&self) -> u64 {
+        self.revision.0
     }
-}
 
-fn size(batch: &ChangeBatch) -> usize {
-    batch.changes.iter().map(Change::size).sum()
+    fn size(&self) -> usize {
+        self.changes.iter().map(Change::size).sum()
+    }
 }

@@ -1,30 +1,23 @@
-//! The store without a disk: the reference for the other two, and what tests run on.
+//! The store without a disk: the reference for the other two, and what tests run on. The rules are
+//! [`dockmgr_model::store`]'s; this adds the lock, the watches and the lease.
 
-use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use dockmgr_core::ids::Epoch;
+use dockmgr_model::store::{Commit, Refused, State};
 
 use super::history::History;
 use super::lease::Term;
 use super::write::WriteSet;
-use super::{Change, ChangeBatch, Entry, Error, Guard, Keeper, Key, Lease, Page, Prefix, Revision};
+use super::{Change, ChangeBatch, Entry, Error, Expected, Guard, Keeper, Key, Lease, Page, Prefix, Revision};
 
 /// State in this process; clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Memory {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<State<Key, Bytes>>>,
     term: Term,
     history: Arc<History>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    entries: BTreeMap<Key, (Revision, Bytes)>,
-    revision: Revision,
-    epoch: Epoch,
 }
 
 impl Memory {
@@ -38,8 +31,8 @@ impl Memory {
 
     pub(super) fn get(&self, key: &Key) -> Option<Entry> {
         let state = self.state();
-        let (revision, value) = state.entries.get(key)?;
-        Some(Entry { key: key.clone(), value: value.clone(), revision: *revision })
+        let (revision, value) = state.get(key)?;
+        Some(Entry { key: key.clone(), value: value.clone(), revision: Revision(*revision) })
     }
 
     pub(super) fn list(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Page {
@@ -49,17 +42,16 @@ impl Memory {
             Some(_) | None => Bound::Included(prefix.as_str()),
         };
         let entries = state
-            .entries
-            .range::<str, _>((from, Bound::Unbounded))
+            .range(from)
             .take_while(|(key, _)| prefix.contains(key))
             .take(limit + 1)
             .map(|(key, (revision, value))| Entry {
                 key: key.clone(),
                 value: value.clone(),
-                revision: *revision,
+                revision: Revision(*revision),
             })
             .collect();
-        Page::cut(entries, limit, state.revision)
+        Page::cut(entries, limit, Revision(state.revision()))
     }
 
     pub(super) fn commit(&self, set: WriteSet, guard: &Guard) -> Result<Revision, Error> {
@@ -67,39 +59,43 @@ impl Memory {
         if !self.term.is_led_by(guard.epoch) {
             return Err(Error::Fenced { epoch: guard.epoch });
         }
-        guard.check_keys::<Error>(|key| Ok(state.entries.get(key).map(|(revision, _)| *revision)))?;
-        let revision = state.revision.next();
-        state.revision = revision;
-        let changes = set.writes.into_iter().filter_map(|(key, value)| state.apply(key, value)).collect();
+        let preconditions = guard.preconditions.iter().map(|precondition| {
+            let expected = match precondition.expected {
+                Expected::Absent => None,
+                Expected::At(revision) => Some(revision.0),
+            };
+            (precondition.key.clone(), expected)
+        });
+        let commit = Commit {
+            epoch: guard.epoch,
+            preconditions: preconditions.collect(),
+            writes: set.writes.into_iter().collect(),
+        };
+        let (revision, changes) = state.commit(commit).map_err(|refused| match refused {
+            Refused::Fenced => Error::Fenced { epoch: guard.epoch },
+            Refused::Conflict(key) => Error::Conflict { key },
+        })?;
+        let changes = changes.into_iter().map(|(key, value)| match value {
+            Some(value) => Change::Put { key, value },
+            None => Change::Delete { key },
+        });
+        let revision = Revision(revision);
         // Still under the lock: the history must see commits in order.
-        self.history.publish(ChangeBatch { revision, changes });
+        self.history.publish(ChangeBatch { revision, changes: changes.collect() });
         Ok(revision)
     }
 
     pub(super) fn campaign(&self) -> (Lease, Keeper) {
         let mut state = self.state();
-        state.epoch = Epoch(state.epoch.0 + 1);
-        self.term.begin_embedded(state.epoch)
+        self.term.begin_embedded(state.campaign())
     }
 
     pub(super) fn history(&self) -> Arc<History> {
         Arc::clone(&self.history)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, State<Key, Bytes>> {
         // No code that holds it can panic half way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Writes one key at the current revision; `None` if nothing changed.
-    fn apply(&mut self, key: Key, value: Option<Bytes>) -> Option<Change> {
-        if let Some(value) = value {
-            self.entries.insert(key.clone(), (self.revision, value.clone()));
-            Some(Change::Put { key, value })
-        } else {
-            self.entries.remove(&key).map(|_| Change::Delete { key })
-        }
     }
 }

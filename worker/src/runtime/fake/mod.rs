@@ -1,7 +1,7 @@
 //! A container daemon in memory: the worker's second runtime, for tests and for clusters without Docker.
 //!
-//! Owns the async shell around `model`: locking, waiting and ordered faults. Commands are not executed; a small script
-//! language is (`program`). It keeps the daemon's quirks: a start runs an exited container again, waiting for a created one
+//! Owns the async shell around [`dockmgr_model::docker`]: locking, waiting and ordered faults. Commands are not executed; the
+//! small script language of the model is. It keeps the daemon's quirks: a start runs an exited container again, waiting for a created one
 //! returns at once, effects outlive lost answers. Not modelled: a stalled attach reader does not block its container.
 //!
 //! Containers are data and cost no task and no thread: looking at one runs its program up to the present. They live in this
@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockmgr_model::docker::Id;
 use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -25,12 +26,7 @@ use crate::runtime::output::Stream;
 use model::{Model, not_found};
 
 mod faults;
-mod images;
-mod machine;
 mod model;
-mod program;
-mod signals;
-mod words;
 
 #[cfg(test)]
 mod tests;
@@ -91,8 +87,9 @@ impl Fake {
 
     /// How often a container that exists was started.
     pub fn runs(&self, id_or_name: &str) -> Option<u32> {
-        let id = ContainerId::parse(id_or_name)?;
-        self.model().get(&id, self.now()).map(|container| container.runs())
+        let mut model = self.model();
+        let id = model.daemon.resolve(id_or_name)?;
+        model.daemon.get(id, self.now()).map(|container| container.runs())
     }
 
     fn now(&self) -> Duration {
@@ -154,7 +151,7 @@ impl Fake {
     /// when `live`.
     fn output(
         &self,
-        id: ContainerId,
+        id: Id,
         next: usize,
         live: bool,
     ) -> impl stream::Stream<Item = (Stream, Bytes)> + Send + use<> {
@@ -163,8 +160,8 @@ impl Fake {
             loop {
                 let (wake, changed) = {
                     let mut model = fake.model();
-                    let container = model.get(&id, fake.now())?;
-                    if let Some(piece) = container.output.get(next).cloned() {
+                    let container = model.daemon.get(id, fake.now())?;
+                    if let Some(piece) = container.output().get(next).cloned() {
                         drop(model);
                         return Some((piece, (fake, id, next + 1)));
                     }
@@ -172,7 +169,7 @@ impl Fake {
                     if !may_write {
                         return None;
                     }
-                    (container.wake(), container.changed.subscribe())
+                    (container.wake(), model.changes_of(id))
                 };
                 Self::changed(wake, fake.inner.epoch, changed).await;
             }
@@ -184,7 +181,7 @@ impl Runtime for Fake {
     async fn info(&self) -> Result<DaemonInfo, Error> {
         self.call(Call::Info, |model, _now| {
             Ok(DaemonInfo {
-                daemon_id: format!("fake-{}", model.wall_zero),
+                daemon_id: format!("fake-{}", model.daemon.wall_zero()),
                 version: "fake".to_owned(),
                 api_version: "1.41".to_owned(),
                 cpus: self.inner.cpus,
@@ -195,7 +192,7 @@ impl Runtime for Fake {
                 live_restore: true,
                 os: "linux".to_owned(),
                 architecture: std::env::consts::ARCH.to_owned(),
-                images: u32::try_from(model.images.len()).unwrap_or(u32::MAX),
+                images: u32::try_from(model.daemon.images().len()).unwrap_or(u32::MAX),
                 runtimes: vec!["fake".to_owned()],
             })
         })
@@ -223,7 +220,7 @@ impl Runtime for Fake {
     }
 
     async fn inspect_image(&self, image: &str) -> Result<Option<ImageInfo>, Error> {
-        self.call(Call::InspectImage, |model, _now| Ok(model.image(image).cloned())).await
+        self.call(Call::InspectImage, |model, _now| Ok(model.inspect_image(image))).await
     }
 
     async fn remove_image(&self, image: &str) -> Result<bool, Error> {
@@ -231,7 +228,7 @@ impl Runtime for Fake {
     }
 
     async fn list_images(&self) -> Result<Vec<ImageInfo>, Error> {
-        self.call(Call::ListImages, |model, _now| Ok(model.images.values().cloned().collect())).await
+        self.call(Call::ListImages, |model, _now| Ok(model.list_images())).await
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, Error> {
@@ -250,8 +247,10 @@ impl Runtime for Fake {
         loop {
             let waiting = self
                 .call(Call::Wait, |model, now| {
-                    let running = model.get(id, now).filter(|container| container.is_running());
-                    Ok(running.map(|container| (container.wake(), container.changed.subscribe())))
+                    let Some(id) = model.daemon.resolve(id.as_str()) else { return Ok(None) };
+                    let running = model.daemon.get(id, now).filter(|container| container.is_running());
+                    let wake = running.map(|container| container.wake());
+                    Ok(wake.map(|wake| (wake, model.changes_of(id))))
                 })
                 .await?;
             match waiting {
@@ -275,28 +274,31 @@ impl Runtime for Fake {
 
     async fn attach(&self, id: &ContainerId) -> Result<Attached, Error> {
         use futures_util::StreamExt;
-        let next = self
+        let (id, next) = self
             .call(Call::Attach, |model, now| {
-                model.get(id, now).map(|container| container.output.len()).ok_or_else(|| not_found(id))
+                let (id, container) = model.get(id, now).ok_or_else(|| not_found(id))?;
+                Ok((id, container.output().len()))
             })
             .await?;
-        Ok(Attached::new(self.output(id.clone(), next, true).map(Ok)))
+        Ok(Attached::new(self.output(id, next, true).map(Ok)))
     }
 
     async fn recover_log(&self, id: &ContainerId) -> Result<RecoveredLog, Error> {
         use futures_util::StreamExt;
-        self.call(Call::RecoverLog, |model, now| model.get(id, now).map(|_| ()).ok_or_else(|| not_found(id)))
+        let id = self
+            .call(Call::RecoverLog, |model, now| {
+                model.get(id, now).map(|(id, _)| id).ok_or_else(|| not_found(id))
+            })
             .await?;
-        let pieces =
-            self.output(id.clone(), 0, false).map(|(stream, bytes)| Ok(Recovered::Bytes(stream, bytes)));
+        let pieces = self.output(id, 0, false).map(|(stream, bytes)| Ok(Recovered::Bytes(stream, bytes)));
         let end = stream::once(async { Ok(Recovered::End { exact: true }) });
         Ok(RecoveredLog::new(pieces.chain(end)))
     }
 
     async fn usage(&self, id: &ContainerId) -> Result<Option<Usage>, Error> {
         self.call(Call::Usage, |model, now| {
-            let running = model.get(id, now).filter(|container| container.is_running());
-            Ok(running.map(|container| Usage {
+            let running = model.get(id, now).filter(|(_, container)| container.is_running());
+            Ok(running.map(|(_, container)| Usage {
                 // A program of the fake is mostly asleep: one percent of a core.
                 cpu_nanos: u64::try_from(container.running_for(now).as_nanos() / 100).unwrap_or(u64::MAX),
                 memory_bytes: PRETENDED_MEMORY,

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use super::program::{Action, Guard, Step};
 use super::signals;
-use crate::runtime::output::Stream;
+use dockmgr_core::log::Stream;
 
 /// Steps run in one go before a loop without sleep has to let time pass.
 const STEPS_AT_ONCE: usize = 10_000;
@@ -24,15 +24,15 @@ const PIECE: usize = 64 * 1024;
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ended {
-    pub(super) code: u8,
-    pub(super) out_of_memory: bool,
-    pub(super) at: Duration,
+pub(crate) struct Ended {
+    pub(crate) code: u8,
+    pub(crate) out_of_memory: bool,
+    pub(crate) at: Duration,
 }
 
 /// A program under way.
-#[derive(Debug)]
-pub(super) struct Machine {
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
     steps: Vec<Step>,
     next: usize,
     status: u8,
@@ -44,17 +44,17 @@ pub(super) struct Machine {
 
 impl Machine {
     /// A program that starts at `now`.
-    pub(super) fn new(steps: Vec<Step>, now: Duration) -> Self {
+    pub(crate) fn new(steps: Vec<Step>, now: Duration) -> Self {
         Self { steps, next: 0, status: 0, time: now, wake: None, traps: BTreeMap::new() }
     }
 
     /// When it goes on by itself; `None` if it can go on now.
-    pub(super) fn wake(&self) -> Option<Duration> {
+    pub(crate) fn wake(&self) -> Option<Duration> {
         self.wake
     }
 
     /// Runs until the program sleeps beyond `now` or ends. Output is appended to `output`.
-    pub(super) fn advance(&mut self, now: Duration, output: &mut Vec<(Stream, Bytes)>) -> Option<Ended> {
+    pub(crate) fn advance(&mut self, now: Duration, output: &mut Vec<(Stream, Bytes)>) -> Option<Ended> {
         for _ in 0..STEPS_AT_ONCE {
             if let Some(wake) = self.wake {
                 if wake > now {
@@ -79,7 +79,7 @@ impl Machine {
     }
 
     /// Delivers a signal at `now`, after the program was advanced to it.
-    pub(super) fn signal(&mut self, signal: u8, now: Duration) -> Option<Ended> {
+    pub(crate) fn signal(&mut self, signal: u8, now: Duration) -> Option<Ended> {
         self.time = now.max(self.time);
         let handler = if signal == signals::KILL { None } else { self.traps.get(&signal).cloned() };
         match handler {
@@ -126,7 +126,7 @@ impl Machine {
 }
 
 /// Gives `count` pseudo-random bytes in pieces; the same seed gives the same bytes.
-pub(super) fn generate(count: u64, seed: u64, mut give: impl FnMut(Bytes)) {
+pub fn generate(count: u64, seed: u64, mut give: impl FnMut(Bytes)) {
     let mut left = usize::try_from(count).unwrap_or(usize::MAX);
     let mut state = seed;
     while left > 0 {

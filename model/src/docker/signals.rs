@@ -22,10 +22,10 @@ const SIGNALS: [(&str, u8); 17] = [
 ];
 
 /// The one that cannot be caught.
-pub(super) const KILL: u8 = 9;
+pub(crate) const KILL: u8 = 9;
 
 /// Reads `TERM`, `SIGTERM` or `15`.
-pub(super) fn parse(text: &str) -> Option<u8> {
+pub(crate) fn parse(text: &str) -> Option<u8> {
     if let Ok(number) = text.parse::<u8>() {
         return (1..=64).contains(&number).then_some(number);
     }
@@ -35,6 +35,6 @@ pub(super) fn parse(text: &str) -> Option<u8> {
 }
 
 /// Whether the default of `signal` ends a process.
-pub(super) fn is_deadly(signal: u8) -> bool {
+pub(crate) fn is_deadly(signal: u8) -> bool {
     !matches!(signal, 17..=20 | 23 | 28)
 }

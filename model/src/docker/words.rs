@@ -10,7 +10,7 @@ const SEQUENCE_LIMIT: u64 = 10_000;
 
 /// One token.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Token {
+pub(crate) enum Token {
     /// A word, still unexpanded.
     Word(Vec<Part>),
     /// `;` or a line end.
@@ -25,7 +25,7 @@ pub(super) enum Token {
 
 /// A piece of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Part {
+pub(crate) enum Part {
     /// Text as it stands.
     Text(String),
     /// A variable, or a `$(seq ...)`.
@@ -33,7 +33,7 @@ pub(super) enum Part {
 }
 
 /// Cuts `script` into tokens; `None` if it uses more of the shell than the fake knows.
-pub(super) fn tokens(script: &str) -> Option<Vec<Token>> {
+pub(crate) fn tokens(script: &str) -> Option<Vec<Token>> {
     let mut cutter = Cutter { rest: script, out: Vec::new(), word: None };
     while let Some(c) = cutter.take() {
         cutter.step(c)?;
@@ -43,7 +43,7 @@ pub(super) fn tokens(script: &str) -> Option<Vec<Token>> {
 }
 
 /// Expands a word into text.
-pub(super) fn expand(parts: &[Part], variables: &BTreeMap<String, String>) -> Option<String> {
+pub(crate) fn expand(parts: &[Part], variables: &BTreeMap<String, String>) -> Option<String> {
     parts.iter().try_fold(String::new(), |mut text, part| {
         match part {
             Part::Text(literal) => text.push_str(literal),
@@ -57,7 +57,7 @@ pub(super) fn expand(parts: &[Part], variables: &BTreeMap<String, String>) -> Op
 }
 
 /// The numbers of `seq LAST` or `seq FIRST LAST`, bounded.
-pub(super) fn sequence(arguments: &str) -> Option<Vec<String>> {
+pub(crate) fn sequence(arguments: &str) -> Option<Vec<String>> {
     let numbers: Vec<i64> =
         arguments.split_whitespace().map(|word| word.parse().ok()).collect::<Option<_>>()?;
     let (first, last) = match numbers[..] {

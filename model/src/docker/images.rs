@@ -1,40 +1,55 @@
-//! The fake daemon's images: any reference can be pulled, and its id follows from its name. Pure.
+//! The model's images: any reference can be pulled, and its id follows from its name.
 
-use super::model::Model;
-use crate::runtime::{Error, ImageInfo};
+use super::model::{Daemon, Refused};
 
-/// Size every fake image claims.
-const SIZE: u64 = 10 << 20;
+/// An image the daemon has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Content id, `sha256:...`.
+    pub id: String,
+    /// `name@sha256:...`.
+    pub repo_digest: String,
+    /// `name:tag`, unless it was pulled by digest.
+    pub repo_tag: Option<String>,
+}
 
-impl Model {
+impl Daemon {
     /// Adds the image `reference` as a pull would.
-    pub(super) fn add_image(&mut self, reference: &str) -> ImageInfo {
+    pub fn add_image(&mut self, reference: &str) -> Image {
         let id = match reference.split_once("@sha256:") {
             Some((_, digest)) => format!("sha256:{digest}"),
             None => format!("sha256:{}", digest(reference)),
         };
         let repository = reference.split('@').next().unwrap_or(reference);
-        let image = ImageInfo {
-            repo_digests: vec![format!("{}@{id}", without_tag(repository))],
-            repo_tags: if reference.contains('@') { Vec::new() } else { vec![repository.to_owned()] },
-            size_bytes: SIZE,
-            architecture: std::env::consts::ARCH.to_owned(),
+        let image = Image {
+            repo_digest: format!("{}@{id}", without_tag(repository)),
+            repo_tag: (!reference.contains('@')).then(|| repository.to_owned()),
             id,
-            ..ImageInfo::default()
         };
         self.images.insert(reference.to_owned(), image.clone());
         image
     }
 
     /// Removes an image that no container uses; `false` if it is not there.
-    pub(super) fn remove_image(&mut self, reference: &str) -> Result<bool, Error> {
+    pub fn remove_image(&mut self, reference: &str) -> Result<bool, Refused> {
         let Some(id) = self.image(reference).map(|image| image.id.clone()) else { return Ok(false) };
         if self.uses_image(&id) {
-            let message = "a container uses the image".to_owned();
-            return Err(Error::Conflict { what: reference.to_owned(), message });
+            return Err(Refused::ImageInUse);
         }
         self.images.retain(|_, image| image.id != id);
         Ok(true)
+    }
+
+    /// The image by reference, digest or id.
+    pub fn image(&self, reference: &str) -> Option<&Image> {
+        self.images.get(reference).or_else(|| {
+            self.images.values().find(|image| image.id == reference || image.repo_digest == reference)
+        })
+    }
+
+    /// All images.
+    pub fn images(&self) -> impl ExactSizeIterator<Item = &Image> {
+        self.images.values()
     }
 }
 

@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use super::signals;
 use super::words::{Part, Token, expand, sequence, tokens};
-use crate::runtime::output::Stream;
+use dockmgr_core::log::Stream;
 
 /// Most steps of one program, loops unrolled.
 const STEP_LIMIT: usize = 100_000;
 
 /// One step and when it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Step {
-    pub(super) guard: Guard,
-    pub(super) action: Action,
+pub(crate) struct Step {
+    pub(crate) guard: Guard,
+    pub(crate) action: Action,
 }
 
 /// Whether a step runs, by the status of the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Guard {
+pub(crate) enum Guard {
     Always,
     IfOk,
     IfFailed,
@@ -32,7 +32,7 @@ pub(super) enum Guard {
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// Writes text.
     Print(Stream, Vec<u8>),
     /// Writes pseudo-random bytes: count and seed.
@@ -54,7 +54,7 @@ pub(super) enum Action {
 }
 
 /// Compiles the command of a container.
-pub(super) fn compile(argv: &[String], env: &BTreeMap<String, String>) -> Vec<Step> {
+pub(crate) fn compile(argv: &[String], env: &BTreeMap<String, String>) -> Vec<Step> {
     let Some(first) = argv.first() else { return vec![always(Action::Exit(0))] };
     if let Some(failure) = refused_by_init(first) {
         return failure;
