@@ -71,15 +71,15 @@ impl Memory {
             preconditions: preconditions.collect(),
             writes: set.writes.into_iter().collect(),
         };
-        let (revision, changes) = state.commit(commit).map_err(|refused| match refused {
+        let applied = state.commit(commit).map_err(|refused| match refused {
             Refused::Fenced => Error::Fenced { epoch: guard.epoch },
             Refused::Conflict(key) => Error::Conflict { key },
         })?;
-        let changes = changes.into_iter().map(|(key, value)| match value {
+        let changes = applied.changes.into_iter().map(|(key, value)| match value {
             Some(value) => Change::Put { key, value },
             None => Change::Delete { key },
         });
-        let revision = Revision(revision);
+        let revision = Revision(applied.revision);
         // Still under the lock: the history must see commits in order.
         self.history.publish(ChangeBatch { revision, changes: changes.collect() });
         Ok(revision)

@@ -9,4 +9,4 @@ mod ring;
 mod state;
 
 pub use ring::{Batch, Compacted, Next, Ring};
-pub use state::{Change, Commit, Refused, State};
+pub use state::{Applied, Change, Commit, Refused, State};

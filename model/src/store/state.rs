@@ -29,6 +29,15 @@ pub enum Refused<K> {
 /// What a commit did to one key: its new value, or `None` if it was deleted.
 pub type Change<K, V> = (K, Option<V>);
 
+/// A commit that was applied.
+#[derive(Debug, Clone)]
+pub struct Applied<K, V> {
+    /// Its revision.
+    pub revision: u64,
+    /// What it changed, in key order.
+    pub changes: Vec<Change<K, V>>,
+}
+
 /// All state of the store.
 #[derive(Debug, Clone)]
 pub struct State<K, V> {
@@ -71,8 +80,8 @@ impl<K: Ord + Clone, V: Clone> State<K, V> {
         self.revision
     }
 
-    /// Applies a commit whole or not at all; says its revision and what it changed, in key order.
-    pub fn commit(&mut self, commit: Commit<K, V>) -> Result<(u64, Vec<Change<K, V>>), Refused<K>> {
+    /// Applies a commit whole or not at all.
+    pub fn commit(&mut self, commit: Commit<K, V>) -> Result<Applied<K, V>, Refused<K>> {
         if self.leading != Some(commit.epoch) {
             return Err(Refused::Fenced);
         }
@@ -83,7 +92,7 @@ impl<K: Ord + Clone, V: Clone> State<K, V> {
         }
         self.revision += 1;
         let changes = commit.writes.into_iter().filter_map(|(key, value)| self.apply(key, value)).collect();
-        Ok((self.revision, changes))
+        Ok(Applied { revision: self.revision, changes })
     }
 
     /// Makes the caller the leader with an epoch larger than all before; the one before is fenced from now on.
