@@ -267,8 +267,13 @@ impl Driver {
     /// Pauses after a failed call, shorter if something changes; everything is looked at afresh afterwards.
     pub(super) async fn failed(&mut self, error: &Error) {
         self.context.health.note(error);
+        tracing::debug!(error = %Chain(error), "runtime call failed");
+        self.pause().await;
+    }
+
+    /// Pauses, shorter if something changes.
+    pub(super) async fn pause(&mut self) {
         let delay = self.backoff.next_delay();
-        tracing::debug!(error = %Chain(error), ?delay, "runtime call failed");
         tokio::select! {
             () = tokio::time::sleep(delay) => {}
             () = changed(&mut self.inbox) => {}

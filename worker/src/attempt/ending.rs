@@ -85,21 +85,29 @@ impl Driver {
             return Some(end);
         }
         self.stop_capture().await;
-        let finished = async {
-            let spool = self.context.spool.attempt(self.attempt).await?;
-            let captured = spool.captured();
-            let marks = if self.entry.started.is_some() { vec![not_to_its_end()] } else { Vec::new() };
-            let end = captured.end.unwrap_or(End { offsets: captured.offsets, marks });
-            spool.append(vec![LogEntry::End(end.clone())]).await?;
-            Ok::<_, crate::spool::Error>(end)
-        };
-        match finished.await {
-            Ok(end) => Some(end),
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "end of the output not written");
-                None
+        loop {
+            match self.write_log_end().await {
+                Ok(end) => return Some(end),
+                // What a command wrote must not go because the disk is full for a while.
+                Err(error) if error.is_retryable() && self.entry.started.is_some() => {
+                    tracing::warn!(error = %Chain(&error), "end of the output not written yet");
+                    self.pause().await;
+                }
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "end of the output not written");
+                    return None;
+                }
             }
         }
+    }
+
+    async fn write_log_end(&self) -> Result<End, crate::spool::Error> {
+        let spool = self.context.spool.attempt(self.attempt).await?;
+        let captured = spool.captured();
+        let marks = if self.entry.started.is_some() { vec![not_to_its_end()] } else { Vec::new() };
+        let end = captured.end.unwrap_or(End { offsets: captured.offsets, marks });
+        spool.append(vec![LogEntry::End(end.clone())]).await?;
+        Ok(end)
     }
 
     /// Ends a capture nobody waits for any more.

@@ -231,11 +231,8 @@ impl Driver {
         };
         let spool = match self.context.spool.attempt(self.attempt).await {
             Ok(spool) => spool,
-            Err(error) => {
-                tracing::error!(error = %Chain(&error), "spool not opened: output is not kept");
-                self.seen.capture = CaptureState::Done;
-                return;
-            }
+            // Nothing runs whose output would have no place: a full disk gets room again, and then this is asked again.
+            Err(error) => return self.no_room(&error).await,
         };
         let capture = Capture {
             runtime: self.context.runtime.clone(),
@@ -247,6 +244,17 @@ impl Driver {
         };
         self.capture = Some(self.context.tasks.spawn("capture", capture.run(attached)));
         self.seen.capture = CaptureState::Open;
+    }
+
+    /// The spool cannot be opened. Before the start another worker had better do it; later the daemon keeps the output.
+    async fn no_room(&mut self, error: &crate::spool::Error) {
+        let message = format!("its output has no place here: {}", Chain(error));
+        if self.entry.phase != Phase::Started {
+            let call = crate::runtime::Call::Attach;
+            return self.refused(Error::Disk { call, message }, EndReason::StartFailed).await;
+        }
+        tracing::warn!(error = message, "output is read later");
+        self.pause().await;
     }
 
     /// The one start request of this attempt.

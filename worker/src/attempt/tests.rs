@@ -320,3 +320,21 @@ async fn a_forgotten_attempt_is_ended_and_leaves_nothing() {
     assert_eq!(rig.runs(attempt), None);
     assert!(life.attempts.context().spool.attempts().is_empty());
 }
+
+#[tokio::test]
+async fn nothing_runs_whose_output_would_have_no_place() {
+    let mut rig = Rig::new();
+    let life = rig.boot().await;
+    let spool = rig.folder.path().join("spool");
+    std::fs::remove_dir_all(&spool).expect("removes the spool");
+    // As on a full disk, no folder can be made in it.
+    std::fs::write(&spool, "").expect("takes its place");
+    let start = start(1, "test", "echo seen; exit 0");
+    let attempt = start.attempt;
+    life.attempts.start(start);
+    let end = life.ended(attempt).await;
+    assert_eq!((end.reason, end.retryable), (EndReason::StartFailed, true), "{end:?}");
+    assert!(end.message.contains("its output has no place here"), "{end:?}");
+    assert_eq!(rig.runs(attempt).unwrap_or(0), 0);
+    life.crash().await;
+}
