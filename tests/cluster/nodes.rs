@@ -76,12 +76,30 @@ async fn a_node_declared_lost_gives_its_tasks_to_others_or_ends_them() {
 }
 
 #[tokio::test]
+async fn a_restarted_worker_goes_on_with_the_containers_it_had() {
+    let mut cluster = Cluster::fake().await;
+    let runs = cluster.submit(["echo one; sleep 4; echo two; exit 6"]).await;
+    let ends = cluster.submit(["echo alone; sleep 0.5; exit 5"]).await;
+    for job in [runs, ends] {
+        cluster.wait_state(job, TaskState::Running).await;
+    }
+    cluster.kill_worker(0).await;
+    cluster.start_worker(0).await;
+    cluster.wait(runs).await.expect_code(6);
+    cluster.wait(ends).await.expect_code(5);
+    assert_eq!(cluster.logs(runs).await.stdout, b"one\ntwo\n");
+    assert_eq!(cluster.logs(ends).await.stdout, b"alone\n");
+    assert_eq!(cluster.job(runs).await.task.expect("one task").attempts.len(), 1);
+}
+
+#[tokio::test]
 async fn a_worker_restarted_without_its_containers_has_them_tried_again() {
     let mut cluster = Cluster::fake().await;
     let job = cluster.submit(["sleep 2; exit 6"]).await;
     cluster.wait_state(job, TaskState::Running).await;
-    // The fake's containers live in the worker: its death is their disappearance.
     cluster.kill_worker(0).await;
+    // Without its state the fake has no containers any more.
+    std::fs::remove_dir_all(cluster.worker_folder(0).join("fake")).expect("the fake keeps its state there");
     cluster.start_worker(0).await;
     cluster.wait(job).await.expect_code(6);
     let attempts = cluster.job(job).await.task.expect("one task").attempts;

@@ -66,7 +66,7 @@ async fn serve(
     let node_id = data.node();
     let journal = JournalFile::open(&data.root().join("journal"))?;
     let entries = journal.entries().clone();
-    let runtime = runtime(&config);
+    let runtime = runtime(&config, data.root())?;
     let health = Health::default();
     // Known before the first driver looks back: whether the daemon keeps containers alive over its restarts.
     health.probe(&runtime, data.root(), config.watermark).await;
@@ -147,11 +147,14 @@ fn background(
     tasks.spawn("fence", watch_forever(attempts.clone(), token()));
 }
 
-fn runtime(config: &Config) -> AnyRuntime {
-    match config.runtime {
+fn runtime(config: &Config, root: &Path) -> anyhow::Result<AnyRuntime> {
+    Ok(match config.runtime {
         RuntimeChoice::Docker => AnyRuntime::Docker(Docker::new(&config.docker)),
-        RuntimeChoice::Fake => AnyRuntime::Fake(Fake::new(64, 256 << 30)),
-    }
+        RuntimeChoice::Fake => {
+            let fake = Fake::open(&root.join("fake"), &boot_id(&config.boot_id_file)?, 64, 256 << 30);
+            AnyRuntime::Fake(fake.context("open the state of the fake runtime")?)
+        }
+    })
 }
 
 fn images(config: &Config, runtime: &AnyRuntime, root: &Path, tasks: &Tasks) -> Images {

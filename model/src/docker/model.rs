@@ -24,6 +24,18 @@ const KILLED: u8 = 128 + signals::KILL;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Id(u64);
 
+impl Id {
+    /// The container with this number.
+    pub fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number: how many containers the daemon had made when it made this one, itself included.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:064x}", self.0)
@@ -171,6 +183,11 @@ impl Container {
         self.ended.map(|ended| ended.code)
     }
 
+    /// When it was last started and when it last ended, in model time.
+    pub fn times(&self) -> (Option<Duration>, Option<Duration>) {
+        (self.started, self.ended.map(|ended| ended.at))
+    }
+
     /// When it goes on by itself.
     pub fn wake(&self) -> Option<Duration> {
         self.machine.as_ref().and_then(Machine::wake)
@@ -202,6 +219,16 @@ impl Daemon {
     /// Wall time at the model's time zero.
     pub fn wall_zero(&self) -> Wall {
         self.wall_zero
+    }
+
+    /// Number of the container made last.
+    pub fn last_number(&self) -> u64 {
+        self.created
+    }
+
+    /// The next container gets the number after this one, as if those before it had been made and removed.
+    pub fn set_last_number(&mut self, number: u64) {
+        self.created = number;
     }
 
     /// Creates a container.

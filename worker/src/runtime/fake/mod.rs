@@ -4,16 +4,19 @@
 //! small script language of the model is. It keeps the daemon's quirks: a start runs an exited container again, waiting for a created one
 //! returns at once, effects outlive lost answers. Not modelled: a stalled attach reader does not block its container.
 //!
-//! Containers are data and cost no task and no thread: looking at one runs its program up to the present. They live in this
-//! process only. After a restart of the worker they are gone, which the worker reports as an unknown end.
+//! Containers are data and cost no task and no thread: looking at one runs its program up to the present. A daemon made by
+//! [`Fake::new`] ends with the process; one made by [`Fake::open`] goes on while the worker is dead, as a real one would
+//! (`record`).
 
 use std::collections::BTreeMap;
 use std::future::pending;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use dockmgr_model::docker::Id;
+use dockmgr_support::clock;
 use futures_util::stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -24,14 +27,17 @@ use super::{
 };
 use crate::runtime::output::Stream;
 use model::{Model, not_found};
+use record::Record;
 
 mod faults;
 mod model;
+mod record;
 
 #[cfg(test)]
 mod tests;
 
 pub use faults::Fault;
+pub use record::order_kill;
 
 /// What a fault's time-out says; nothing waits that long.
 const PRETENDED_DEADLINE: Duration = Duration::from_secs(60);
@@ -46,19 +52,39 @@ pub struct Fake {
 
 #[derive(Debug)]
 struct Inner {
-    epoch: Instant,
+    clock: Clock,
     model: Mutex<Model>,
     faults: Mutex<faults::Faults>,
     cpus: u32,
     memory_bytes: u64,
 }
 
+/// What the daemon's time counts from.
+#[derive(Debug)]
+enum Clock {
+    /// Its making, by tokio's clock, which tests may stop.
+    Made(Instant),
+    /// The boot of the host.
+    Boot,
+}
+
 impl Fake {
     /// A daemon on a machine of this size. Needs a tokio runtime for its clock.
     pub fn new(cpus: u32, memory_bytes: u64) -> Self {
         let model = Model::new(dockmgr_support::clock::wall_millis());
+        Self::with(model, Clock::Made(Instant::now()), cpus, memory_bytes)
+    }
+
+    /// The daemon whose state is kept below `folder`; its containers outlive this process, but not the boot of the host.
+    pub fn open(folder: &Path, boot_id: &str, cpus: u32, memory_bytes: u64) -> std::io::Result<Self> {
+        let since_boot = i64::try_from(clock::boot_nanos() / 1_000_000).unwrap_or(i64::MAX);
+        let (record, daemon) = Record::open(folder, boot_id, clock::wall_millis() - since_boot)?;
+        Ok(Self::with(Model::recorded(record, daemon), Clock::Boot, cpus, memory_bytes))
+    }
+
+    fn with(model: Model, clock: Clock, cpus: u32, memory_bytes: u64) -> Self {
         let inner = Inner {
-            epoch: Instant::now(),
+            clock,
             model: Mutex::new(model),
             faults: Mutex::new(faults::Faults::default()),
             cpus,
@@ -93,12 +119,17 @@ impl Fake {
     }
 
     fn now(&self) -> Duration {
-        self.inner.epoch.elapsed()
+        match self.inner.clock {
+            Clock::Made(at) => at.elapsed(),
+            Clock::Boot => Duration::from_nanos(clock::boot_nanos()),
+        }
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
         // A panic inside a rule leaves at worst one odd container; tests then see that.
-        self.inner.model.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut model = self.inner.model.lock().unwrap_or_else(PoisonError::into_inner);
+        model.look();
+        model
     }
 
     fn faults(&self) -> MutexGuard<'_, faults::Faults> {
@@ -132,10 +163,10 @@ impl Fake {
     }
 
     /// Waits until the container may have changed: its program goes on, or somebody did something to it.
-    async fn changed(wake: Option<Duration>, epoch: Instant, mut changed: watch::Receiver<()>) {
+    async fn changed(&self, wake: Option<Duration>, mut changed: watch::Receiver<()>) {
         let woken = async {
             match wake {
-                Some(wake) => tokio::time::sleep_until(epoch + wake).await,
+                Some(wake) => tokio::time::sleep(wake.saturating_sub(self.now())).await,
                 None => pending().await,
             }
         };
@@ -171,7 +202,7 @@ impl Fake {
                     }
                     (container.wake(), model.changes_of(id))
                 };
-                Self::changed(wake, fake.inner.epoch, changed).await;
+                fake.changed(wake, changed).await;
             }
         })
     }
@@ -208,13 +239,13 @@ impl Runtime for Fake {
         let broken = self.faults().images.get(image).copied();
         // A reserved domain that exists nowhere.
         let broken = broken.or(image.contains(".invalid/").then_some(ImageFailure::NotFound));
-        self.call(Call::Pull, |model, _now| {
+        self.call(Call::Pull, |model, now| {
             if let Some(failure) = broken {
                 let message = format!("the fake registry says: {failure}");
                 return Err(Error::Image { image: image.to_owned(), failure, message });
             }
             progress.send_replace(PullProgress { current: 1, total: 1, status: "Pull complete".to_owned() });
-            Ok(model.add_image(image))
+            model.add_image(image, now)
         })
         .await
     }
@@ -224,7 +255,7 @@ impl Runtime for Fake {
     }
 
     async fn remove_image(&self, image: &str) -> Result<bool, Error> {
-        self.call(Call::RemoveImage, |model, _now| model.remove_image(image)).await
+        self.call(Call::RemoveImage, |model, now| model.remove_image(image, now)).await
     }
 
     async fn list_images(&self) -> Result<Vec<ImageInfo>, Error> {
@@ -232,7 +263,7 @@ impl Runtime for Fake {
     }
 
     async fn create(&self, spec: &ContainerSpec) -> Result<ContainerId, Error> {
-        self.call(Call::Create, |model, _now| model.create(spec)).await
+        self.call(Call::Create, |model, now| model.create(spec, now)).await
     }
 
     async fn start(&self, id: &ContainerId) -> Result<Started, Error> {
@@ -254,7 +285,7 @@ impl Runtime for Fake {
                 })
                 .await?;
             match waiting {
-                Some((wake, changed)) => Self::changed(wake, self.inner.epoch, changed).await,
+                Some((wake, changed)) => self.changed(wake, changed).await,
                 None => return Ok(()),
             }
         }

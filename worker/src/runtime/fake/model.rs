@@ -1,17 +1,20 @@
 //! The model of the daemon in the runtime's own types, and who waits for which container.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dockmgr_core::time::WallTime;
 use dockmgr_model::docker::{Container, Daemon, Id, Image, Refused, Spec, Status};
 use tokio::sync::watch;
 
+use super::record::{Event, Record};
 use crate::runtime::{
     Command, ContainerId, ContainerSpec, ContainerState, ContainerStatus, ContainerSummary, Error,
     ImageFailure, ImageInfo, Started,
 };
 
+/// Exit code of a program that is removed while it runs.
+const KILLED: u8 = 137;
 /// Size every fake image claims.
 const SIZE: u64 = 10 << 20;
 
@@ -21,12 +24,62 @@ pub(super) struct Model {
     pub(super) daemon: Daemon,
     /// Told when something other than time changed a container; dropped with it.
     changes: BTreeMap<Id, watch::Sender<()>>,
+    /// Where calls are written down, if the containers outlive the process.
+    record: Option<Record>,
+    /// Containers whose end has been told in the record.
+    told: BTreeSet<Id>,
 }
 
 impl Model {
     /// An empty daemon whose time zero is `wall_zero`, in milliseconds.
     pub(super) fn new(wall_zero: i64) -> Self {
-        Self { daemon: Daemon::new(wall_zero), changes: BTreeMap::new() }
+        Self { daemon: Daemon::new(wall_zero), changes: BTreeMap::new(), record: None, told: BTreeSet::new() }
+    }
+
+    /// The daemon that a record describes.
+    pub(super) fn recorded(record: Record, daemon: Daemon) -> Self {
+        Self { daemon, record: Some(record), ..Self::new(0) }
+    }
+
+    /// Takes in what another process did to the containers.
+    pub(super) fn look(&mut self) {
+        if let Some(record) = &mut self.record
+            && let Err(error) = record.take_kills(&mut self.daemon)
+        {
+            tracing::warn!(%error, "cannot read what the guard killed");
+        }
+    }
+
+    /// Writes a call down; it must not take effect if that fails.
+    fn write(&mut self, now: Duration, event: impl FnOnce() -> Event) -> Result<(), Error> {
+        let Some(record) = &mut self.record else { return Ok(()) };
+        record.write(now, event()).map_err(|error| Error::Unreachable {
+            socket: "fake".to_owned(),
+            reason: format!("the fake daemon cannot write its state: {error}"),
+        })
+    }
+
+    /// Tells whoever tests the worker of a start.
+    fn tell_start(&mut self, id: Id, now: Duration) {
+        self.told.remove(&id);
+        self.tell('S', id, now, 0);
+    }
+
+    /// Tells whoever tests the worker of an end, once.
+    fn tell_end(&mut self, id: Id, now: Duration) {
+        let Some(container) = self.daemon.get(id, now) else { return };
+        if let (Some(code), (_, Some(at))) = (container.exit_code(), container.times())
+            && self.told.insert(id)
+        {
+            self.tell('E', id, at, code);
+        }
+    }
+
+    fn tell(&mut self, kind: char, id: Id, at: Duration, code: u8) {
+        let (Some(record), Some(container)) = (&mut self.record, self.daemon.peek(id)) else { return };
+        if let Err(error) = record.tell(kind, &container.spec().name, at, code) {
+            tracing::warn!(%error, "cannot tell of an execution");
+        }
     }
 
     /// Tells about the container's start, signals and removal.
@@ -46,7 +99,7 @@ impl Model {
         self.daemon.get(id, now).map(|container| (id, container))
     }
 
-    pub(super) fn create(&mut self, spec: &ContainerSpec) -> Result<ContainerId, Error> {
+    pub(super) fn create(&mut self, spec: &ContainerSpec, now: Duration) -> Result<ContainerId, Error> {
         if !crate::runtime::state::is_safe_name(&spec.name) {
             return Err(Error::InvalidSpec(format!("'{}' is not a container name", spec.name)));
         }
@@ -61,7 +114,12 @@ impl Model {
             argv: argv.clone(),
             env: spec.env.clone(),
         };
-        self.daemon.create(wanted).map(container_id).map_err(|refused| match refused {
+        self.write(now, || Event::Create { spec: wanted.clone().into() })?;
+        let made = self.daemon.create(wanted);
+        if let Ok(id) = made {
+            self.tell('C', id, now, 0);
+        }
+        made.map(container_id).map_err(|refused| match refused {
             Refused::NoImage => no_image(&spec.image),
             Refused::NoContainer
             | Refused::NameInUse
@@ -73,23 +131,39 @@ impl Model {
 
     pub(super) fn start(&mut self, id: &ContainerId, now: Duration) -> Result<Started, Error> {
         let container = self.daemon.resolve(id.as_str()).ok_or_else(|| not_found(id))?;
+        self.write(now, || Event::Start(id.to_string()))?;
         let started = self.daemon.start(container, now).map_err(|refused| error(refused, id.as_str()))?;
         self.touch(container);
         Ok(match started {
-            dockmgr_model::docker::Started::Now => Started::Now,
+            dockmgr_model::docker::Started::Now => {
+                self.tell_start(container, now);
+                Started::Now
+            }
             dockmgr_model::docker::Started::Already => Started::Already,
         })
     }
 
     pub(super) fn signal(&mut self, id: &ContainerId, signal: &str, now: Duration) -> Result<bool, Error> {
         let Some(container) = self.daemon.resolve(id.as_str()) else { return Ok(false) };
+        self.write(now, || Event::Signal(id.to_string(), signal.to_owned()))?;
         let sent = self.daemon.signal(container, signal, now).map_err(|refused| error(refused, signal))?;
+        self.tell_end(container, now);
         self.touch(container);
         Ok(sent)
     }
 
     pub(super) fn remove(&mut self, id: &ContainerId, force: bool, now: Duration) -> Result<(), Error> {
         let Some(container) = self.daemon.resolve(id.as_str()) else { return Ok(()) };
+        self.tell_end(container, now);
+        self.write(now, || Event::Remove(id.to_string(), force))?;
+        let running = self.daemon.peek(container).is_some_and(Container::is_running);
+        if running && force {
+            self.tell('E', container, now, KILLED);
+        }
+        if !running || force {
+            self.tell('R', container, now, 0);
+        }
+        self.told.remove(&container);
         self.daemon.remove(container, force, now).map_err(|refused| error(refused, id.as_str()))?;
         // Dropping the sender wakes whoever waits for the container.
         self.changes.remove(&container);
@@ -98,6 +172,7 @@ impl Model {
 
     pub(super) fn inspect(&mut self, id_or_name: &str, now: Duration) -> Option<ContainerState> {
         let id = self.daemon.resolve(id_or_name)?;
+        self.tell_end(id, now);
         let state = self.daemon.inspect(id, now)?;
         let spec = self.daemon.peek(id)?.spec();
         Some(ContainerState {
@@ -134,11 +209,13 @@ impl Model {
         found
     }
 
-    pub(super) fn add_image(&mut self, reference: &str) -> ImageInfo {
-        image_info(&self.daemon.add_image(reference))
+    pub(super) fn add_image(&mut self, reference: &str, now: Duration) -> Result<ImageInfo, Error> {
+        self.write(now, || Event::Pull(reference.to_owned()))?;
+        Ok(image_info(&self.daemon.add_image(reference)))
     }
 
-    pub(super) fn remove_image(&mut self, reference: &str) -> Result<bool, Error> {
+    pub(super) fn remove_image(&mut self, reference: &str, now: Duration) -> Result<bool, Error> {
+        self.write(now, || Event::RemoveImage(reference.to_owned()))?;
         self.daemon.remove_image(reference).map_err(|refused| error(refused, reference))
     }
 
