@@ -95,6 +95,17 @@ crash-points: ## Kills a coordinator before every call that changes a file
 	cargo build --locked --bins -p dockmgr-coordinator -p dockmgr-worker -p dockmgr-cli
 	DOCKMGR_FULL=1 cargo test --locked -p dockmgr-tests --test crash_points -- --nocapture --test-threads 1
 
+# What make chaos runs; SEED is random, and printed, unless given.
+MINUTES ?= 5
+PROFILE ?= both
+
+.PHONY: chaos
+chaos: ## Seeded faults against a cluster of real processes: MINUTES=n [SEED=x] [PROFILE=fake|docker|both]
+	$(SETUP) --build --test --docker
+	cargo build --locked --workspace --bins
+	$(if $(filter 0,$(shell id -u)),env,sudo -E env) "PATH=$$PATH:/usr/sbin:/sbin" \
+	  $(or $(CARGO_TARGET_DIR),target)/debug/dockmgr-chaos --minutes $(MINUTES) --profile $(PROFILE) $(if $(SEED),--seed $(SEED))
+
 .PHONY: docker-test
 docker-test: ## The tests of the worker, real Docker included
 	$(SETUP) --build --test --docker

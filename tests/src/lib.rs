@@ -15,6 +15,7 @@ pub mod needs;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod proxy;
 pub mod raw;
 pub mod registry;
 pub mod stand_in;
