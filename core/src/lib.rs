@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod filter;
 pub mod ids;
 pub mod log;
+pub mod mutants;
 pub mod outcome;
 pub mod scheduler;
 pub mod spec;

@@ -24,7 +24,7 @@ use prost::Message;
 
 use crate::store::{Key, Write};
 
-pub(super) use job::{decode as decode_job, without_tasks};
+pub(super) use job::{chunk_of, decode as decode_job, without_tasks};
 pub(super) use node::decode as decode_node;
 pub(super) use task::decode_chunk;
 

@@ -1,11 +1,12 @@
 //! Loading the cluster from the store at the begin of a term.
 //!
 //! A group that was cut off between two of its transactions left a prefix. What that can leave is repaired here: keys whose
-//! job was never stored and chunks without a job are left out. Everything else in the records is believed.
+//! job was never stored and chunks without a job are left out, and removed by the first step. Everything else in the
+//! records is believed.
 
 use std::collections::BTreeMap;
 
-use dockmgr_core::cluster::{Cluster, Config, Restored, StoredJob};
+use dockmgr_core::cluster::{Cluster, Config, Record, Restored, StoredJob};
 use dockmgr_core::ids::{Epoch, JobId};
 use dockmgr_core::time::Now;
 use dockmgr_support::error_chain::Chain;
@@ -41,7 +42,8 @@ pub(super) async fn load(
         if let Some(job) = job {
             job.tasks.extend(tasks);
         } else {
-            tracing::warn!(key = %entry.key, "task states without a job are left out");
+            tracing::warn!(key = %entry.key, "task states without a job are removed");
+            restored.stale.extend(codec::chunk_of(entry.key.as_str()));
         }
         Ok(())
     })
@@ -57,6 +59,8 @@ pub(super) async fn load(
         // Numbers are stored after jobs: a job beyond them that does not exist was never stored. One below was forgotten.
         if request.1.jobs.iter().all(|id| jobs.contains_key(id) || id.get() < restored.next_job_id) {
             restored.requests.push(request);
+        } else {
+            restored.stale.push(Record::Request(request.0));
         }
         Ok(())
     })

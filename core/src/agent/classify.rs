@@ -40,12 +40,13 @@ pub fn classify_exit(exit: Exit, stopping: &Stopping, doubt: Doubt) -> Ending {
         Some(stop) => Ending::because(reason_of(stop), stop_message(code, stop, stopping)),
         None => own_end(code, stopping),
     };
-    Ending { exit_code: ending_code(&ending, code), oom_seen: exit.oom, ..ending }
+    Ending { exit_code: ending_code(&ending, code, stopping, doubt), oom_seen: exit.oom, ..ending }
 }
 
 /// A doubtful code is not the command's: it is told in no field that people take for one.
-fn ending_code(ending: &Ending, code: u8) -> Option<u8> {
-    (ending.reason != EndReason::InfraUnknown).then_some(code)
+fn ending_code(ending: &Ending, code: u8, stopping: &Stopping, doubt: Doubt) -> Option<u8> {
+    let proven = stopping.by_guard || !is_doubtful(code, doubt);
+    (ending.reason != EndReason::InfraUnknown && proven).then_some(code)
 }
 
 fn is_doubtful(code: u8, doubt: Doubt) -> bool {
@@ -214,6 +215,15 @@ mod tests {
             ("guard, worker away", 137, false, guarded, Doubt::WorkerWasAway, Lost, Some(137)),
             ("guard came too late", 3, false, guarded, Doubt::None, Exited, Some(3)),
             ("guard, then booted", 137, false, guarded, Doubt::HostRebooted, InfraUnknown, None),
+            (
+                "booted after a stop",
+                0,
+                false,
+                sent(StopCause::Stop, true, false),
+                Doubt::HostRebooted,
+                Stopped,
+                None,
+            ),
             ("worker away", 0, false, nothing, Doubt::WorkerWasAway, Exited, Some(0)),
             ("worker away, killed", 137, false, nothing, Doubt::WorkerWasAway, InfraUnknown, None),
         ];

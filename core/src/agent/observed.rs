@@ -27,6 +27,9 @@ pub struct Observed {
     pub capture: Capture,
     /// What was sent to end it.
     pub stopping: Stopping,
+    /// The leader was in touch since this process took the attempt up, so an order to forget it would have been heard. An
+    /// earlier process may have heard one and died of it: until then nothing is started.
+    pub confirmed: bool,
     /// What is known of the leader, which may fence the attempt; `None` for one that is never fenced.
     pub contact: Option<Contact>,
     /// When its run time-out runs out; `None` before the start or without a limit.
@@ -52,6 +55,7 @@ impl Observed {
             failure: None,
             capture: Capture::Idle,
             stopping: Stopping::default(),
+            confirmed: true,
             contact: None,
             time_limit: None,
             doubt: Doubt::None,

@@ -95,6 +95,7 @@ fn plan_created(stop: Option<Stop>, seen: &Observed) -> Action {
         }
         (Container::Created, Some(_)) => Action::Remove { force: false },
         (Container::Created, None) if seen.capture == Capture::Idle => Action::Attach,
+        (Container::Created, None) if !seen.confirmed => Action::Wait { until: next_limit(seen) },
         (Container::Created, None) => Action::JournalStartIntent,
         (Container::Running | Container::Exited(_), _) => Action::End(started_by_another()),
     }

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::{AttemptId, JobId, NodeId};
+use crate::mutants::{self, Mutant};
 use crate::outcome::{AttemptEnd, EndReason, TaskState};
 use crate::time::Now;
 
@@ -54,7 +55,9 @@ impl Cluster {
             self.dirty_job(id.job());
         }
         self.free_place(id, node);
-        self.dirty_task(id.job(), position);
+        if !mutants::active(Mutant::EndNotStored) {
+            self.dirty_task(id.job(), position);
+        }
         let kind = NoteKind::AttemptEnded;
         self.out.notes.push(Note { kind, job: Some(id.job()), attempt: Some(id), node: Some(node), message });
         match follow_up {
@@ -101,7 +104,7 @@ impl Cluster {
     fn free_place(&mut self, id: AttemptId, node: NodeId) {
         let Some(resources) = self.jobs.get(&id.job()).map(|job| job.spec.resources) else { return };
         let Some(record) = self.nodes.get_mut(&node) else { return };
-        if record.attempts.remove(&id) {
+        if record.attempts.remove(&id) && !mutants::active(Mutant::PlaceNotFreed) {
             record.host.used = record.host.used.minus(resources);
             self.refresh_node(node, true);
         }

@@ -5,6 +5,7 @@
 //! moment, job and attempt say so for good. What still runs is to be ended and forgotten.
 
 use crate::ids::{AttemptId, NodeId};
+use crate::mutants::{self, Mutant};
 use crate::outcome::{AttemptEnd, EndReason};
 use crate::time::WallTime;
 
@@ -17,6 +18,9 @@ impl Cluster {
     /// Takes a report of an attempt that has ended; `taken` is the highest report number that was taken before its end.
     pub(super) fn on_late_report(&mut self, node: NodeId, report: &Report, taken: u64, hello: bool) {
         let Report { attempt, sequence, progress } = report;
+        if let Progress::Ended(end) = progress {
+            self.believe_late(*attempt, end);
+        }
         let given_up = self.note_late(node, *attempt, progress);
         let over = matches!(progress, Progress::Ended(_));
         let repeated = over || (!hello && !given_up && *sequence <= taken);
@@ -26,6 +30,26 @@ impl Cluster {
             Command::Forget { attempt: *attempt }
         };
         self.send(node, command);
+    }
+
+    /// Two planted bugs: a late end replaces the recorded one, or is taken for that of the attempt that came after.
+    fn believe_late(&mut self, id: AttemptId, end: &AttemptEnd) {
+        let overwrites = mutants::active(Mutant::EndOverwritten);
+        if !overwrites && !mutants::active(Mutant::SupersededAccepted) {
+            return;
+        }
+        let Some(job) = self.jobs.get_mut(&id.job()) else { return };
+        let Some(position) = job.indices.position_of(id.task.index) else { return };
+        let Some(task) = job.tasks.get_mut(&position) else { return };
+        if overwrites {
+            let entry = task.attempts.iter_mut().find(|entry| entry.number == id.number);
+            if let Some(entry) = entry.filter(|entry| entry.loss.is_some()) {
+                entry.end = Some(Box::new(end.clone()));
+                self.dirty_task(id.job(), position);
+            }
+        } else if let Some(number) = task.current().map(|current| current.number) {
+            self.end_attempt(AttemptId { number, ..id }, end.clone());
+        }
     }
 
     /// Notes what is said of an attempt that was given up; says whether it was.

@@ -118,7 +118,7 @@ impl Cluster {
     }
 
     /// Ends what may be replaced of a worker that was silent for too long.
-    fn give_node_up(&mut self, id: NodeId) {
+    pub(super) fn give_node_up(&mut self, id: NodeId) {
         let Some(node) = self.nodes.get_mut(&id) else { return };
         node.given_up = true;
         if std::mem::take(&mut node.connected) {

@@ -43,6 +43,8 @@ pub struct Node {
     pub last_heard: Option<BootTime>,
     /// Attempts placed on it that have not ended.
     pub attempts: BTreeSet<AttemptId>,
+    /// Attempts of these that its Hello did not name, until a heartbeat proves that the Hello was not an old one.
+    pub(super) unnamed: BTreeSet<AttemptId>,
     /// Begin of the time after which it is silent: when it was last heard, or when the coordinator started.
     pub(super) window_from: BootTime,
 }

@@ -1,6 +1,7 @@
 //! What clients ask for: dispatch, and idempotency keys.
 
 use crate::ids::JobId;
+use crate::mutants::{self, Mutant};
 use crate::time::WallTime;
 
 use super::effect::{Record, Reply};
@@ -55,7 +56,12 @@ impl Cluster {
         let created = self.now.wall;
         let stored = StoredRequest { jobs: vec![job], fingerprint: key.fingerprint, created };
         self.out.dirty.insert(Record::Request(key.text.clone()));
-        self.timers.set(self.now.boot + self.config.request_keep, Timer::ForgetRequest(key.text.clone()));
+        let keep = if mutants::active(Mutant::KeyExpiresEarly) {
+            std::time::Duration::from_secs(3)
+        } else {
+            self.config.request_keep
+        };
+        self.timers.set(self.now.boot + keep, Timer::ForgetRequest(key.text.clone()));
         self.requests.insert(key.text, stored);
     }
 

@@ -16,6 +16,7 @@ use crate::time::{Now, WallTime};
 
 use super::config::Config;
 use super::counts::Counts;
+use super::effect::Record;
 use super::end::{later, noise, outcome};
 use super::event::NodeStatus;
 use super::indices::Indices;
@@ -39,6 +40,9 @@ pub struct Restored {
     pub nodes: Vec<StoredNode>,
     /// Idempotency keys.
     pub requests: Vec<(String, StoredRequest)>,
+    /// Records that a cut-off group left and that mean nothing: the first step removes them, or they could come to mean
+    /// something when their number is used again.
+    pub stale: Vec<Record>,
 }
 
 /// A job as it was stored. Fields as in [`Job`].
@@ -99,6 +103,7 @@ impl Cluster {
         for job in restored.jobs {
             cluster.restore_job(job);
         }
+        cluster.out.dirty.extend(restored.stale);
         let nodes: Vec<NodeId> = cluster.nodes.keys().copied().collect();
         for node in nodes {
             cluster.refresh_node(node, true);
@@ -133,7 +138,15 @@ impl Cluster {
         if let Some(timeout) = job.spec.queue_timeout.filter(|_| job.rest.is_none() && job.untouched() > 0) {
             self.timers.set(self.now.boot + timeout, Timer::QueueTimeout(id));
         }
+        let stop = job.stop;
+        let queued: Vec<u32> = job.waiting.iter().copied().collect();
         self.insert_job(job);
+        if let Some(wish) = stop {
+            // The stop was stored, the ends of its queued tasks were cut off.
+            for position in queued {
+                self.end_unplaced(id, position, wish.end_reason(), "ended before it was placed");
+            }
+        }
         self.settle(id);
     }
 
@@ -204,6 +217,10 @@ impl Job {
         if let Some(reason) = stored.rest {
             job.end_rest(reason);
         }
+        if job.counts.active() > 0 {
+            // The job's end was stored and its last task's was cut off; that task's worker tells it again.
+            job.ended = None;
+        }
         if job.ended.is_some() {
             job.outcome = Some(outcome(&job));
         }
@@ -259,6 +276,7 @@ impl Node {
             given_up: stored.given_up,
             last_heard: None,
             attempts: std::collections::BTreeSet::new(),
+            unnamed: std::collections::BTreeSet::new(),
             window_from: now.boot,
         }
     }

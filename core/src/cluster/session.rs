@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::ids::{AttemptId, Incarnation, NodeId};
+use crate::mutants::{self, Mutant};
 use crate::outcome::{EndReason, TaskState};
 use crate::scheduler::Host;
 
@@ -41,6 +42,9 @@ impl Cluster {
             WorkerNews::Disconnected => {
                 node.connected = false;
                 self.refresh_node(id, false);
+                if mutants::active(Mutant::SessionIsLiveness) {
+                    self.give_node_up(id);
+                }
             }
             WorkerNews::Heartbeat { status, images_added, images_removed } => {
                 for image in &images_removed {
@@ -50,6 +54,7 @@ impl Cluster {
                 node.host.images.extend(images_added.into_iter().take(room));
                 self.heard(id);
                 self.set_status(id, status);
+                self.believe_hello(id);
             }
             WorkerNews::Report(report) => {
                 self.heard(id);
@@ -89,6 +94,7 @@ impl Cluster {
             given_up: false,
             last_heard: None,
             attempts,
+            unnamed: BTreeSet::new(),
             window_from: self.now.boot,
         };
         self.nodes.insert(id, node);
@@ -109,7 +115,28 @@ impl Cluster {
             self.on_report(id, report, true);
         }
         for attempt in believed.difference(&known) {
-            self.missing_attempt(id, *attempt);
+            if self.never_confirmed(*attempt) {
+                self.missing_attempt(id, *attempt);
+            } else if let Some(node) = self.nodes.get_mut(&id) {
+                node.unnamed.insert(*attempt);
+            }
+        }
+    }
+
+    /// Whether sending an attempt's start again is all there is to do when its worker does not name it.
+    fn never_confirmed(&mut self, id: AttemptId) -> bool {
+        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return true };
+        let stopped = job.stop_of(position).is_some();
+        let current = job.tasks.get(&position).and_then(|task| task.current());
+        current.is_none_or(|attempt| attempt.report_sequence == 0 && !attempt.handed_over && !stopped)
+    }
+
+    /// The session lives: it answered the Welcome, so its Hello told what the worker has. A Hello alone may be an old one
+    /// that was held up on its way while the worker went on in a newer session.
+    fn believe_hello(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(&id) else { return };
+        for attempt in std::mem::take(&mut node.unnamed) {
+            self.missing_attempt(id, attempt);
         }
     }
 

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::ids::{JobId, TaskIndex};
+use crate::mutants::{self, Mutant};
 use crate::outcome::{EndReason, TaskState};
 use crate::spec::Signal;
 
@@ -66,7 +67,9 @@ impl Cluster {
         job.end_rest(wish.end_reason());
         let queued: Vec<u32> = job.ready.iter().chain(&job.waiting).copied().collect();
         let live: Vec<u32> = job.live.iter().copied().collect();
-        self.dirty_job(id);
+        if !mutants::active(Mutant::StopNotStored) {
+            self.dirty_job(id);
+        }
         for position in queued {
             self.end_unplaced(id, position, wish.end_reason(), before_start(wish));
         }

@@ -1,7 +1,9 @@
 //! The passing of time: silence, back-offs, queue time-outs, retention.
 
 use crate::ids::JobId;
+use crate::mutants::{self, Mutant};
 use crate::outcome::{EndReason, TaskState};
+use crate::time::Now;
 
 use super::state::Cluster;
 use super::timers::Timer;
@@ -31,10 +33,12 @@ impl Cluster {
     }
 
     fn end_backoff(&mut self, id: JobId, position: u32) {
-        let now = self.now.boot;
+        let now = self.now;
+        let by_wall = mutants::active(Mutant::WallClockTimer);
+        let is_over = |at: Now| if by_wall { at.wall <= now.wall } else { at.boot <= now.boot };
         let Some(job) = self.jobs.get_mut(&id) else { return };
         let Some(task) = job.tasks.get_mut(&position) else { return };
-        if task.state == TaskState::Queued && task.retry_at.is_some_and(|at| at.boot <= now) {
+        if task.state == TaskState::Queued && task.retry_at.is_some_and(is_over) {
             task.retry_at = None;
             job.make_ready(position);
             self.out.changed.insert(id);

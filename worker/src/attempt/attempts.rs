@@ -102,6 +102,13 @@ impl Attempts {
         }
     }
 
+    /// Tells every attempt that the leader was in touch: an order to forget it would have come first. Repeats cost nothing.
+    pub fn confirm(&self) {
+        for handle in self.lock().values() {
+            handle.inbox.send_if_modified(|inbox| !std::mem::replace(&mut inbox.confirmed, true));
+        }
+    }
+
     /// The attempts that have a driver.
     pub fn known(&self) -> BTreeSet<AttemptId> {
         self.lock().keys().copied().collect()

@@ -185,6 +185,7 @@ impl Driver {
 
     fn read_inbox(&mut self) {
         let inbox = *self.inbox.borrow_and_update();
+        self.seen.confirmed = !self.adopted || inbox.confirmed;
         self.wanted = self.wanted.joined(inbox.wanted);
         if let (Wanted::Run, Some(stop)) = (self.wanted, self.entry.stop)
             && stop.cause != dockmgr_core::cluster::StopCause::Timeout

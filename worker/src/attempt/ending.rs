@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dockmgr_core::agent::Ending;
+use dockmgr_core::agent::{Ending, StartRequest};
 use dockmgr_core::cluster::Progress;
 use dockmgr_core::log::{End, Entry as LogEntry, Mark};
 use dockmgr_core::outcome::AttemptEnd;
@@ -104,7 +104,10 @@ impl Driver {
     async fn write_log_end(&self) -> Result<End, crate::spool::Error> {
         let spool = self.context.spool.attempt(self.attempt).await?;
         let captured = spool.captured();
-        let marks = if self.entry.started.is_some() { vec![not_to_its_end()] } else { Vec::new() };
+        // A start that was sent and never confirmed may have run: its output is not claimed to be whole.
+        let may_have_run = self.seen.start == StartRequest::Sent && self.seen.failure.is_none();
+        let ran = self.entry.started.is_some() || may_have_run;
+        let marks = if ran { vec![not_to_its_end()] } else { Vec::new() };
         let end = captured.end.unwrap_or(End { offsets: captured.offsets, marks });
         spool.append(vec![LogEntry::End(end.clone())]).await?;
         Ok(end)

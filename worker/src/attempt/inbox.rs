@@ -13,10 +13,18 @@ pub(super) struct Inbox {
     pub(super) log_end_durable: bool,
     /// There is no contact with the leader, and the attempt may not go on without. Wakes the driver; the plan asks the clock.
     pub(super) fenced: bool,
+    /// The leader was in touch since this process began.
+    pub(super) confirmed: bool,
 }
 
 impl Default for Inbox {
     fn default() -> Self {
-        Self { wanted: Wanted::Run, result_acknowledged: false, log_end_durable: false, fenced: false }
+        Self {
+            wanted: Wanted::Run,
+            result_acknowledged: false,
+            log_end_durable: false,
+            fenced: false,
+            confirmed: false,
+        }
     }
 }

@@ -134,6 +134,7 @@ impl Live<'_> {
         while let Some((awaited, sent)) = self.awaited.pop_front_if(|(awaited, _)| *awaited <= sequence) {
             if awaited == sequence {
                 self.session.attempts.context().contact.heard(sent);
+                self.session.attempts.confirm();
             }
         }
         Ok(())

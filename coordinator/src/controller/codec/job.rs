@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockmgr_core::cluster::{Indices, Job, StopWish, StoredJob};
+use dockmgr_core::cluster::{Indices, Job, Record, StopWish, StoredJob};
 use dockmgr_core::ids::JobId;
 use dockmgr_core::spec::Signal;
 use dockmgr_core::time::WallTime;
@@ -67,6 +67,12 @@ pub(in crate::controller) fn decode(bytes: &[u8]) -> Result<StoredJob, Error> {
 pub(in crate::controller) fn without_tasks(chunk_key: &str) -> Option<JobId> {
     let hex = chunk_key.strip_prefix("tasks/")?.split('/').next()?;
     u64::from_str_radix(hex, 16).ok().and_then(JobId::new)
+}
+
+/// The record a chunk key names.
+pub(in crate::controller) fn chunk_of(chunk_key: &str) -> Option<Record> {
+    let number = u32::from_str_radix(chunk_key.rsplit('/').next()?, 16).ok()?;
+    without_tasks(chunk_key).map(|job| Record::Chunk(job, number))
 }
 
 /// The stored form of a stop.

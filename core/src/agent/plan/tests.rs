@@ -35,6 +35,14 @@ fn word(action: &Action) -> String {
 const EXIT: Container = Container::Exited(Exit { code: Some(0), oom: false });
 
 #[test]
+fn an_attempt_of_an_earlier_process_starts_only_once_the_leader_was_in_touch() {
+    let created = Observed { capture: Capture::Open, ..seen(Phase::Created, Container::Created) };
+    let unconfirmed = Observed { confirmed: false, ..created.clone() };
+    assert_eq!(ask(Wanted::Run, &unconfirmed), Action::Wait { until: None });
+    assert_eq!(ask(Wanted::Run, &created), Action::JournalStartIntent);
+}
+
+#[test]
 fn every_phase_and_container_has_its_next_action() {
     use Container::{Absent, Created, Foreign, Removing, Running, Unknown};
     // phase, container, then what follows when it is to run, to stop, to be forgotten

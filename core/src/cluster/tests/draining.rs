@@ -154,6 +154,7 @@ fn an_attempt_that_never_reached_its_drained_worker_goes_elsewhere() {
     drain(&mut t, "w1", 0);
     t.sent();
     t.hello("w1", "4cpu", Vec::new());
+    t.heartbeat("w1", &[]);
     assert_eq!(t.sent(), "w1 welcome; w2 start 1.0.2");
     let _ = job;
 }

@@ -48,6 +48,7 @@ impl Records {
             next_job_id: self.next_job_id,
             revision: 1 << 32,
             jobs: jobs.into_values().collect(),
+            stale: Vec::new(),
             nodes: self.nodes.values().cloned().collect(),
             requests: self.requests.clone().into_iter().collect(),
         };

@@ -55,6 +55,7 @@ fn a_start_that_never_arrived_and_was_stopped_meanwhile_is_not_sent_again() {
     t.stop(job, None);
     t.sent();
     t.hello("w1", "2cpu", Vec::new());
+    t.heartbeat("w1", &[]);
     assert_eq!((t.sent().as_str(), t.state(job, 0)), ("w1 welcome", TaskState::Cancelled));
 }
 
@@ -66,10 +67,23 @@ fn an_attempt_the_journal_lost_ends_as_infra_unknown_and_is_tried_again() {
     t.restart_worker("w1");
     t.sent();
     t.hello("w1", "2cpu", Vec::new());
+    t.heartbeat("w1", &[]);
     let first = t.task(job, 0).attempts[0].clone();
     assert_eq!(first.end.map(|end| end.reason), Some(EndReason::InfraUnknown));
     t.pass(2.0);
     assert_eq!(t.sent(), "w1 welcome; w1 start 1.0.2");
+}
+
+#[test]
+fn an_old_hello_that_comes_late_ends_nothing() {
+    let mut t = Scenario::new().worker("w1", "2cpu");
+    let job = t.submit("1cpu");
+    t.report("w1", "1.0.1", Progress::Accepted);
+    t.hello("w1", "2cpu", Vec::new());
+    let accepted = Report { attempt: "1.0.1".parse().unwrap(), sequence: 2, progress: Progress::Accepted };
+    t.hello("w1", "2cpu", vec![accepted]);
+    t.heartbeat("w1", &[]);
+    assert_eq!(t.task(job, 0).attempts[0].end, None);
 }
 
 #[test]

@@ -1,0 +1,196 @@
+//! What people read: arguments, progress, failures, the table of planted bugs.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people; this is what it says")]
+
+use std::fmt;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::faults::{self, Fault};
+use crate::run::{self, Sum};
+use crate::settings::Settings;
+use crate::shrink;
+
+/// What to do.
+#[derive(Debug)]
+pub(crate) struct Arguments {
+    seeds: u64,
+    first: Option<u64>,
+    trace: bool,
+    mutants: bool,
+    only: Option<String>,
+}
+
+/// Why the arguments make no sense.
+#[derive(Debug)]
+pub(crate) struct Problem(String);
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Arguments {
+    /// Reads `--seeds N --seed X --trace --mutants --only NAME`.
+    pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Problem> {
+        let mut arguments = Self { seeds: 1000, first: None, trace: false, mutants: false, only: None };
+        while let Some(word) = words.next() {
+            let mut value = || words.next().ok_or_else(|| Problem(format!("{word} needs a value")));
+            match word.as_str() {
+                "--seeds" => arguments.seeds = number(&value()?)?,
+                "--seed" => arguments.first = Some(number(&value()?)?),
+                "--trace" => arguments.trace = true,
+                "--mutants" => arguments.mutants = true,
+                "--only" => arguments.only = Some(value()?),
+                _ => return Err(Problem(format!("'{word}' is not an argument"))),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+fn number(text: &str) -> Result<u64, Problem> {
+    let parsed = match text.strip_prefix("0x") {
+        Some(digits) => u64::from_str_radix(digits, 16),
+        None => text.parse(),
+    };
+    parsed.map_err(|_| Problem(format!("'{text}' is not a number")))
+}
+
+/// Says what is wrong with the arguments.
+pub(crate) fn complain(problem: &Problem) -> ExitCode {
+    eprintln!("sim: {problem}; use --seeds N [--seed X] [--trace], or --mutants [--only NAME]");
+    ExitCode::from(2)
+}
+
+/// Does what is asked.
+pub(crate) fn carry_out(arguments: &Arguments) -> ExitCode {
+    if arguments.mutants {
+        return mutants(arguments);
+    }
+    let first = arguments.first.unwrap_or_else(random_seed);
+    println!("sim: {} seeds from {first}", arguments.seeds);
+    if arguments.trace {
+        for line in run::seed(first, true).trace {
+            println!("{line}");
+        }
+    }
+    let began = Instant::now();
+    let sum = run::many(first, arguments.seeds, || {});
+    tell(&sum, began);
+    if let Some(seed) = sum.undetermined {
+        println!("FAILED: seed {seed} did two different things: something is not deterministic");
+        return ExitCode::FAILURE;
+    }
+    match sum.failed {
+        Some(seed) => {
+            tell_failure(seed);
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn random_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    // The standard library's hash keys are random in each process.
+    std::hash::RandomState::new().build_hasher().finish() >> 16
+}
+
+fn tell(sum: &Sum, began: Instant) {
+    let seconds = began.elapsed().as_secs_f64();
+    let rate = sum.seeds as f64 / seconds * 60.0;
+    println!(
+        "sim: {} seeds, {} events, {seconds:.1} s, {rate:.0} seeds a minute; {} seeds ran twice and did the same",
+        sum.seeds, sum.events, sum.twice
+    );
+    println!("sim: paths taken, in so many seeds:");
+    for (name, count) in &sum.sometimes.0 {
+        println!("  {count:>8} {name}");
+    }
+}
+
+fn tell_failure(seed: u64) {
+    let ended = run::seed(seed, false);
+    let Some(violation) = ended.violation else {
+        println!("FAILED: seed {seed} failed once and does not fail again: something is not deterministic");
+        return;
+    };
+    println!("FAILED: seed {seed}: {} at {} s: {}", violation.invariant, violation.at, violation.words);
+    println!("        {} does not hold", violation.guarantee());
+    let settings = Settings::of(seed);
+    let faults = faults::plan(seed, settings.active);
+    let all = faults.len();
+    let fewer = shrink::shrink(seed, faults, violation.invariant);
+    println!("        it takes {} of the {all} faults:", fewer.len());
+    for Fault { at, lasts, what } in &fewer {
+        println!("          at {at} s for {:.3} s: {what:?}", lasts.as_secs_f64());
+    }
+    let ended = run::with_faults(seed, fewer, true);
+    if let Some(violation) = &ended.violation {
+        println!("        with these: {} at {} s: {}", violation.invariant, violation.at, violation.words);
+    }
+    println!("        the last of what happened:");
+    for line in ended.trace.iter().rev().take(40).rev() {
+        println!("          {line}");
+    }
+    println!("replay: make sim SEEDS=1 SEED={seed}");
+}
+
+#[cfg(not(feature = "mutants"))]
+fn mutants(_arguments: &Arguments) -> ExitCode {
+    eprintln!("sim: built without planted bugs; use make sim-mutants");
+    ExitCode::from(2)
+}
+
+/// Runs every planted bug until it is caught.
+#[cfg(feature = "mutants")]
+fn mutants(arguments: &Arguments) -> ExitCode {
+    use dockmgr_core::mutants::Mutant;
+    /// Seeds in which a planted bug must be caught.
+    const MOST_SEEDS: u64 = 2000;
+    let first = arguments.first.unwrap_or_else(random_seed);
+    println!("sim-mutants: seeds from {first}");
+    let began = Instant::now();
+    let (mut caught, mut tried) = (0, 0);
+    for mutant in Mutant::ALL.iter().copied() {
+        if arguments.only.as_deref().is_some_and(|only| only != mutant.name()) {
+            continue;
+        }
+        tried += 1;
+        let verdict = match hunt(mutant, first, MOST_SEEDS) {
+            Some((seed, tried, violation)) => {
+                caught += 1;
+                format!("{:<4} after {tried:>5} seeds (seed {seed})", violation.invariant)
+            }
+            None => format!("NOT CAUGHT in {MOST_SEEDS} seeds"),
+        };
+        println!("  {:<24} {verdict}  {}", mutant.name(), mutant.description());
+    }
+    println!("sim-mutants: {caught}/{tried} caught in {:.0} s", began.elapsed().as_secs_f64());
+    if caught == tried { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs seeds until one fails that does not fail without the planted bug; gives it, how many were run, and how it failed.
+#[cfg(feature = "mutants")]
+fn hunt(
+    mutant: dockmgr_core::mutants::Mutant,
+    first: u64,
+    most: u64,
+) -> Option<(u64, u64, crate::oracle::Violation)> {
+    use dockmgr_core::mutants;
+    let mut from = first;
+    while from < first + most {
+        let sum = run::many(from, first + most - from, || mutants::activate(Some(mutant)));
+        let seed = sum.failed?;
+        mutants::activate(Some(mutant));
+        let planted = run::seed(seed, false).violation;
+        mutants::activate(None);
+        let without = run::seed(seed, false).violation;
+        match planted {
+            Some(violation) if without.is_none() => return Some((seed, seed - first + 1, violation)),
+            Some(_) | None => from = seed + 1,
+        }
+    }
+    None
+}

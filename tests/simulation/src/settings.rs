@@ -1,0 +1,64 @@
+//! What a seed decides about its world before anything happens.
+
+use std::time::Duration;
+
+use dockmgr_core::cluster::Config;
+
+use crate::random::Random;
+
+/// The shape of one world.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) seed: u64,
+    /// One coordinator on a store of its own, instead of three on a shared one.
+    pub(crate) embedded: bool,
+    pub(crate) coordinators: usize,
+    pub(crate) workers: usize,
+    pub(crate) clients: usize,
+    /// Jobs each client submits.
+    pub(crate) jobs: u64,
+    /// How long things go wrong.
+    pub(crate) active: Duration,
+    pub(crate) config: Config,
+    /// Clock rates of machines differ by more than the design assumes: an attempt may overlap its successor, and then
+    /// must be flagged.
+    pub(crate) clocks_differ: bool,
+    /// Most writes of one transaction.
+    pub(crate) max_ops: usize,
+    /// Guards run beside the workers.
+    pub(crate) guards: bool,
+    /// A worker that stays away when everything else is well again.
+    pub(crate) gone: bool,
+}
+
+impl Settings {
+    pub(crate) fn of(seed: u64) -> Self {
+        let mut random = Random::new(seed, 2);
+        let embedded = random.chance(200);
+        let mut config = Config {
+            request_keep: Duration::from_secs(3600),
+            // Wall clocks jump by months here; nothing may be forgotten by age.
+            finished_keep: Duration::from_secs(3_200_000_000),
+            placements_per_step: if random.chance(500) { 2 } else { 512 },
+            ..Config::default()
+        };
+        if random.chance(850) {
+            (config.suspect_after, config.fence_after, config.lost_after) =
+                (Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(30));
+        }
+        Self {
+            seed,
+            embedded,
+            coordinators: if embedded { 1 } else { 3 },
+            workers: random.index(7) + 1,
+            clients: random.index(5) + 1,
+            jobs: random.between(1, 5),
+            active: random.millis(30_000, 150_000),
+            config,
+            clocks_differ: random.chance(80),
+            max_ops: random.index(12) + 1,
+            guards: random.chance(900),
+            gone: random.chance(100),
+        }
+    }
+}
