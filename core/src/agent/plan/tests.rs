@@ -190,7 +190,7 @@ prop_compose! {
             contact: contact.map(|last| Contact {
                 last: last.map(BootTime), fence_after: Duration::from_secs(240),
             }),
-            time_limit: time_limit.map(BootTime), doubt, log_end_durable, result_acknowledged,
+            confirmed: true, time_limit: time_limit.map(BootTime), doubt, log_end_durable, result_acknowledged,
         }
     }
 }
