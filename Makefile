@@ -11,6 +11,8 @@ BUF := 1.75.0
 
 TOOLS := target/tools
 SETUP := deploy/host/setup.sh
+# One build serves both: which planted bug is active, if any, is chosen at run time.
+SIMULATION := cargo run --quiet --locked --release -p dockmgr-simulation --features mutants --
 
 .PHONY: help
 help: ## Show this list
@@ -105,6 +107,16 @@ chaos: ## Seeded faults against a cluster of real processes: MINUTES=n [SEED=x] 
 	cargo build --locked --workspace --bins
 	$(if $(filter 0,$(shell id -u)),env,sudo -E env) "PATH=$$PATH:/usr/sbin:/sbin" \
 	  $(or $(CARGO_TARGET_DIR),target)/debug/dockmgr-chaos --minutes $(MINUTES) --profile $(PROFILE) $(if $(SEED),--seed $(SEED))
+
+.PHONY: sim
+sim: ## Simulated clusters under faults: SEEDS=n worlds from SEED=x on (default 10000, random); SEEDS=1 replays one, TRACE=1 tells all
+	$(SETUP) --build
+	$(SIMULATION) --seeds $(or $(SEEDS),10000) $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace)
+
+.PHONY: sim-mutants
+sim-mutants: ## Does the simulation find planted bugs? Each must be caught within 2,000 seeds; MUTANT=Name tries one
+	$(SETUP) --build
+	$(SIMULATION) --mutants $(if $(SEED),--seed $(SEED)) $(if $(MUTANT),--only $(MUTANT))
 
 .PHONY: docker-test
 docker-test: ## The tests of the worker, real Docker included

@@ -133,6 +133,10 @@ all_tests() {
     count cargo test --locked --workspace --no-fail-fast "${options[@]}"
     printf '\n'
     grep -hE '^test .* FAILED$' "$STEP_LOG" || true
+    # Whole clusters in virtual time; one release build serves both.
+    local simulation=(cargo run --quiet --locked --release -p dockmgr-simulation --features mutants --)
+    count "${simulation[@]}" --seeds 10000
+    count "${simulation[@]}" --mutants
 }
 
 main() {

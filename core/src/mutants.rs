@@ -60,8 +60,8 @@ mutants! {
     EndNotStored,
     /// An attempt that ends keeps its place.
     PlaceNotFreed,
-    /// A worker forgets the highest epoch it has seen.
-    EpochNotPersisted,
+    /// What a Hello does not name is taken for gone at once, though the Hello may be an old one.
+    HelloBelieved,
     /// A stop is carried out and not stored.
     StopNotStored,
     /// The end of an attempt that was replaced is taken for the task's.

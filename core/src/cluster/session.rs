@@ -128,6 +128,9 @@ impl Cluster {
         let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return true };
         let stopped = job.stop_of(position).is_some();
         let current = job.tasks.get(&position).and_then(|task| task.current());
+        if mutants::active(Mutant::HelloBelieved) {
+            return true;
+        }
         current.is_none_or(|attempt| attempt.report_sequence == 0 && !attempt.handed_over && !stopped)
     }
 

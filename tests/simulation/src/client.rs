@@ -129,6 +129,11 @@ impl World {
             return;
         }
         let workers = self.workers.len();
+        if self.calm && who == 0 {
+            // A drain that was sent twice may have come after the resume.
+            let drained = self.still_drained();
+            self.clients[who].drained = drained;
+        }
         let (calm, now) = (self.calm, self.now);
         let client = &mut self.clients[who];
         let dice = client.random.below(100);
@@ -186,6 +191,14 @@ impl World {
         self.client_sends(who);
     }
 
+    /// Workers whose nodes are drained, by the leader.
+    pub(crate) fn still_drained(&self) -> Vec<usize> {
+        let Some(cluster) = self.leading_cluster() else { return Vec::new() };
+        let is_drained =
+            |at: &usize| cluster.node(self.workers[*at].node).is_some_and(|node| node.drain.is_some());
+        (0..self.workers.len()).filter(is_drained).collect()
+    }
+
     fn client_sends(&mut self, who: usize) {
         let coordinators = self.coordinators.len();
         let client = &mut self.clients[who];
@@ -220,7 +233,7 @@ impl World {
 
     fn client_rests(&mut self, who: usize) {
         let wait = if self.calm { 3_000 } else { 12_000 };
-        if self.calm && self.clients[who].is_done() && self.clients[who].looks > 200 {
+        if self.calm && who > 0 && self.clients[who].is_done() && self.clients[who].looks > 200 {
             return;
         }
         let wait = self.clients[who].random.millis(100, wait);
@@ -253,7 +266,7 @@ impl World {
             (Request::Submit(_) | Request::Retry { .. }, Ok(Reply::Submitted(jobs))) => {
                 for job in jobs {
                     let key = pending.key.clone().unwrap_or_default();
-                    self.oracle.submitted(*job, key, &self.store);
+                    self.oracle.submitted(*job, &key, &self.store);
                     self.clients[who].known.push(*job);
                 }
             }
@@ -261,7 +274,6 @@ impl World {
                 self.oracle.stopped(*job, &self.store);
             }
             (Request::Delete { job }, Ok(_)) => self.oracle.deleted(*job),
-            (Request::Delete { .. }, Err(_)) => {}
             (Request::Resume { node }, _) => {
                 let workers = &self.workers;
                 self.clients[who].drained.retain(|at| workers[*at].node != *node);
@@ -279,7 +291,7 @@ fn drain(node: dockmgr_core::ids::NodeId, deadline: Option<Duration>) -> Request
 fn spec(name: &str, random: &mut Random) -> JobSpec {
     let code = if random.chance(600) { 0 } else { random.between(1, 7) };
     let first = random.between(0, 9000);
-    let second = if random.chance(150) { random.between(20_000, 90_000) } else { random.between(0, 12_000) };
+    let second = if random.chance(250) { random.between(20_000, 90_000) } else { random.between(0, 12_000) };
     let trap = match random.below(6) {
         0 => "trap '' TERM; ",
         1 => "trap 'exit 0' TERM; ",

@@ -33,7 +33,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 const SAFETY_TICK: Duration = Duration::from_secs(5);
 
 /// What a coordinator set itself to do.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum CoordinatorTimer {
     Campaign(u64),
     Renew(Epoch),
@@ -315,17 +315,16 @@ impl World {
 
     pub(crate) fn store_says(&mut self, who: usize, number: u64, say: Say) {
         match (say, &mut self.coordinators[who].role) {
-            (Say::Elected(won), Role::Campaigning(asked, asked_at)) if *asked == number => match won {
-                Some(epoch) => {
+            (Say::Elected(won), Role::Campaigning(asked, asked_at)) if *asked == number => {
+                if let Some(epoch) = won {
                     let asked_at = *asked_at;
                     let number = self.ask(who, Ask::Load);
                     self.coordinators[who].role = Role::Loading(number, epoch, asked_at);
-                }
-                None => {
+                } else {
                     self.coordinators[who].role = Role::Waiting;
                     self.campaign_after(who, POLL);
                 }
-            },
+            }
             (Say::Loaded(state), Role::Loading(asked, epoch, asked_at)) if *asked == number => {
                 let (epoch, asked_at) = (*epoch, *asked_at);
                 if state.revision() < self.store.begun && state.leading() != Some(epoch) {
@@ -350,15 +349,15 @@ impl World {
             {
                 self.step_down(who, "its lease was lost");
             }
-            (Say::Committed, Role::Leading(leader)) => {
-                if leader.in_flight.as_ref().is_some_and(|flight| flight.number == number) {
-                    self.part_is_durable(who);
-                }
+            (Say::Committed, Role::Leading(leader))
+                if leader.in_flight.as_ref().is_some_and(|flight| flight.number == number) =>
+            {
+                self.part_is_durable(who);
             }
-            (Say::Fenced | Say::Full, Role::Leading(leader)) => {
-                if leader.in_flight.as_ref().is_some_and(|flight| flight.number == number) {
-                    self.step_down(who, "its commit was refused");
-                }
+            (Say::Fenced | Say::Full, Role::Leading(leader))
+                if leader.in_flight.as_ref().is_some_and(|flight| flight.number == number) =>
+            {
+                self.step_down(who, "its commit was refused");
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use dockmgr_core::mutants::{self, Mutant};
 use dockmgr_model::docker::{Daemon, Id, Refused, Spec, Started, State, Status};
 
 use crate::clock::Instant;
-use crate::oracle::Cause;
+use crate::oracle::{Cause, Oracle};
 use crate::output::{Streams, slot};
 use crate::worker::{WorkerTimer, identity};
 use crate::world::{Event, World};
@@ -243,7 +243,7 @@ impl World {
             }
             // Without force a container goes whose start was in doubt. Where both calls came late it may have run and
             // ended in between; that is told as an unknown start.
-            let unknown_start = runs > 0 && !force && !self.oracle.may_remove(attempt, &self.logs);
+            let unknown_start = runs > 0 && !force && !Oracle::is_output_safe(attempt, &self.logs);
             if unknown_start {
                 self.oracle.sometimes("ran and was removed as an unknown start");
             }

@@ -250,7 +250,7 @@ impl Oracle {
     }
 
     /// Whether the output of an attempt is safe.
-    pub(crate) fn may_remove(&self, attempt: Option<AttemptId>, logs: &BTreeMap<AttemptId, Kept>) -> bool {
+    pub(crate) fn is_output_safe(attempt: Option<AttemptId>, logs: &BTreeMap<AttemptId, Kept>) -> bool {
         attempt.and_then(|attempt| logs.get(&attempt)).is_some_and(|kept| kept.end.is_some())
     }
 
@@ -301,7 +301,7 @@ impl Oracle {
         if effects.sends.len() > 4096 {
             self.violate("I16", format!("{} commands in one step", effects.sends.len()));
         }
-        if steps % RECOUNT_EVERY == 0 {
+        if steps.is_multiple_of(RECOUNT_EVERY) {
             self.recount(cluster);
         }
     }
@@ -337,12 +337,11 @@ impl Oracle {
     pub(crate) fn check_output(&mut self, attempt: AttemptId, kept: &Kept, written: Option<Streams>) {
         let truth = self.truths.get(&attempt);
         let Some(written) = truth.and_then(|truth| truth.output.clone()).or(written) else { return };
-        for at in 0..2 {
+        for (at, written) in written.iter().enumerate() {
             let whole = kept.end == Some(Finish::Complete);
-            let same =
-                if whole { kept.bytes[at] == written[at] } else { written[at].starts_with(&kept.bytes[at]) };
+            let same = if whole { kept.bytes[at] == *written } else { written.starts_with(&kept.bytes[at]) };
             if !same {
-                let (has, of) = (kept.bytes[at].len(), written[at].len());
+                let (has, of) = (kept.bytes[at].len(), written.len());
                 self.violate(
                     "I12",
                     format!("stream {at} of {attempt}: {has} bytes kept of {of}, complete: {whole}"),

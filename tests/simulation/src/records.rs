@@ -120,11 +120,11 @@ pub(crate) fn restore<'a>(
             (_, Value::Numbers(next)) => restored.next_job_id = *next,
             (_, Value::Job(job)) => drop(jobs.insert(job.id, job.as_ref().clone())),
             (Record::Chunk(id, number), Value::Chunk(tasks)) => {
-                chunks.push((*id, *number, Arc::clone(tasks)))
+                chunks.push((*id, *number, Arc::clone(tasks)));
             }
             (_, Value::Node(node)) => restored.nodes.push(node.as_ref().clone()),
             (Record::Request(key), Value::Request(request)) => {
-                requests.push((key.clone(), Arc::clone(request)))
+                requests.push((key.clone(), Arc::clone(request)));
             }
             (_, Value::Chunk(_) | Value::Request(_)) => {}
         }

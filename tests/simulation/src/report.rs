@@ -78,6 +78,8 @@ pub(crate) fn carry_out(arguments: &Arguments) -> ExitCode {
     let began = Instant::now();
     let sum = run::many(first, arguments.seeds, || {});
     tell(&sum, began);
+    let failed = u8::from(sum.undetermined.is_some() || sum.failed.is_some());
+    println!("test result: simulation {} passed; {failed} failed; 0 ignored", 1 - failed);
     if let Some(seed) = sum.undetermined {
         println!("FAILED: seed {seed} did two different things: something is not deterministic");
         return ExitCode::FAILURE;
@@ -99,7 +101,7 @@ fn random_seed() -> u64 {
 
 fn tell(sum: &Sum, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
-    let rate = sum.seeds as f64 / seconds * 60.0;
+    let rate = f64::from(u32::try_from(sum.seeds).unwrap_or(u32::MAX)) / seconds * 60.0;
     println!(
         "sim: {} seeds, {} events, {seconds:.1} s, {rate:.0} seeds a minute; {} seeds ran twice and did the same",
         sum.seeds, sum.events, sum.twice
@@ -158,7 +160,8 @@ fn mutants(arguments: &Arguments) -> ExitCode {
             continue;
         }
         tried += 1;
-        let verdict = match hunt(mutant, first, MOST_SEEDS) {
+        let most = if arguments.only.is_some() { arguments.seeds.max(MOST_SEEDS) } else { MOST_SEEDS };
+        let verdict = match hunt(mutant, first, most) {
             Some((seed, tried, violation)) => {
                 caught += 1;
                 format!("{:<4} after {tried:>5} seeds (seed {seed})", violation.invariant)
@@ -168,6 +171,7 @@ fn mutants(arguments: &Arguments) -> ExitCode {
         println!("  {:<24} {verdict}  {}", mutant.name(), mutant.description());
     }
     println!("sim-mutants: {caught}/{tried} caught in {:.0} s", began.elapsed().as_secs_f64());
+    println!("test result: mutants {caught} passed; {} failed; 0 ignored", tried - caught);
     if caught == tried { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -73,7 +73,7 @@ fn one(number: u64, at: u64, sum: &mut Sum) -> bool {
         sum.failed = Some(sum.failed.map_or(number, |other| other.min(number)));
         return false;
     }
-    if at % TWICE_EVERY == 0 {
+    if at.is_multiple_of(TWICE_EVERY) {
         sum.twice += 1;
         if seed(number, false).hash != ended.hash {
             sum.undetermined = Some(number);

@@ -8,6 +8,7 @@ use crate::random::Random;
 
 /// The shape of one world.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact about the world of its own")]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
     /// One coordinator on a store of its own, instead of three on a shared one.
@@ -57,7 +58,7 @@ impl Settings {
             config,
             clocks_differ: random.chance(80),
             max_ops: random.index(12) + 1,
-            guards: random.chance(900),
+            guards: random.chance(600),
             gone: random.chance(100),
         }
     }

@@ -77,6 +77,7 @@ impl World {
         (late, lost)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a flat list of faults")]
     pub(crate) fn fault_begins(&mut self, at: usize) {
         if self.calm {
             return;
@@ -250,10 +251,15 @@ impl World {
     /// What was held while nothing passed arrives now, in order.
     fn flush(&mut self, worker: usize, coordinator: usize) {
         for connection in 0..self.net.connections.len() {
+            let later =
+                if self.chance.net.chance(500) { self.chance.net.millis(0, 3000) } else { Duration::ZERO };
             let one = &mut self.net.connections[connection];
             if one.worker != worker || one.coordinator != coordinator {
                 continue;
             }
+            // Each connection sends again by a timer of its own, so a newer one may come first.
+            one.last_up = one.last_up.max(self.now.after(later));
+            one.last_down = one.last_down.max(self.now.after(later));
             if self.net.cut_up[worker][coordinator] == 0 {
                 for up in std::mem::take(&mut one.held_up) {
                     self.send_up_raw(connection, up);
@@ -315,6 +321,7 @@ impl World {
             self.after(Duration::from_millis(500), Event::StartWorker(who, life));
         }
         if let Some(gone) = self.weather.gone {
+            self.oracle.unfit(gone, Instant(u64::MAX));
             self.kill_worker(gone, false);
         }
         self.after(Duration::from_secs(10), Event::Check);

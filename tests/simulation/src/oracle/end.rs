@@ -36,6 +36,9 @@ impl World {
             return Some(("V1", format!("client {at} still waits for an answer")));
         }
         let Some(cluster) = self.leading_cluster() else { return Some(("V4", "nobody leads".to_owned())) };
+        if !self.still_drained().is_empty() {
+            return Some(("V1", "a node is still drained".to_owned()));
+        }
         let nobody_works = self.workers.iter().all(|worker| !worker.alive);
         for job in cluster.jobs_oldest_first(None).filter(|job| job.ended.is_none()) {
             let waits = job.tasks_from(0).all(|task| {

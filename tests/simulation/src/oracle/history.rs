@@ -33,8 +33,8 @@ impl Facts {
 
 impl Oracle {
     /// A submission was confirmed (I1, I2).
-    pub(crate) fn submitted(&mut self, job: JobId, key: String, store: &Store) {
-        let known = *self.jobs_by_key.entry(key.clone()).or_insert(job);
+    pub(crate) fn submitted(&mut self, job: JobId, key: &str, store: &Store) {
+        let known = *self.jobs_by_key.entry(key.to_owned()).or_insert(job);
         if known != job {
             self.violate("I2", format!("key {key} was answered with the jobs {known} and {job}"));
         }

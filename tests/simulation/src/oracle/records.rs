@@ -25,13 +25,11 @@ impl Oracle {
         for (record, new, old) in changes {
             match (record, new, old) {
                 (Record::Job(id), Some(Value::Job(new)), Some(Value::Job(old))) => {
-                    self.job_changed(*id, new, old)
+                    self.job_changed(*id, new, old);
                 }
                 (Record::Job(id), Some(Value::Job(new)), None) => self.job_made(*id, new),
-                (Record::Job(id), None, Some(Value::Job(_))) => {
-                    if !self.deletes.contains(id) {
-                        self.violate("I1", format!("job {id} was deleted, and nobody asked for it"));
-                    }
+                (Record::Job(id), None, Some(Value::Job(_))) if !self.deletes.contains(id) => {
+                    self.violate("I1", format!("job {id} was deleted, and nobody asked for it"));
                 }
                 (Record::Chunk(id, _), Some(Value::Chunk(new)), old) => {
                     let none = Vec::new();

@@ -147,10 +147,10 @@ impl World {
         self.worker_after(who, PROBE, WorkerTimer::Probe);
     }
 
-    pub(super) fn probed(&mut self, who: usize, said: Option<Said>) {
+    pub(super) fn probed(&mut self, who: usize, said: Option<&Said>) {
         let memory = &mut self.workers[who].memory;
         if let Some(Said::Info { live_restore }) = said {
-            memory.live_restore = live_restore;
+            memory.live_restore = *live_restore;
             memory.trouble = false;
         } else {
             memory.trouble = true;

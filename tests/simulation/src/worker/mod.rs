@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use dockmgr_core::agent::{Contact, ContainerIdentity, Phase, Stop};
 use dockmgr_core::cluster::{Progress, Report, Start};
 use dockmgr_core::ids::{AttemptId, ClusterId, Epoch, Incarnation, NodeId};
-use dockmgr_core::mutants::{self, Mutant};
 use dockmgr_core::outcome::AttemptEnd;
 use dockmgr_core::time::{BootTime, WallTime};
 use dockmgr_model::docker::Id;
@@ -210,9 +209,6 @@ impl World {
         }
         worker.alive = true;
         worker.disk.starts += 1;
-        if mutants::active(Mutant::EpochNotPersisted) {
-            worker.disk.epoch = Epoch(0);
-        }
         let contact = worker
             .disk
             .contact
@@ -309,7 +305,7 @@ impl World {
             WorkerTimer::Answered(number, said) => self.daemon_says(who, number, Some(*said)),
             WorkerTimer::Unanswered(number) => self.daemon_says(who, number, None),
             WorkerTimer::Done(attempt, generation, outcome) => {
-                self.step_done(who, attempt, generation, *outcome)
+                self.step_done(who, attempt, generation, *outcome);
             }
             WorkerTimer::Wake(attempt, generation) => self.driver_wakes(who, attempt, generation),
             WorkerTimer::Hint(attempt) => self.container_changed(who, attempt),

@@ -350,7 +350,7 @@ impl World {
             Waiting::Driver(attempt, generation, asked) => {
                 self.daemon_told_driver(who, attempt, generation, &asked, said);
             }
-            Waiting::Probe => self.probed(who, said),
+            Waiting::Probe => self.probed(who, said.as_ref()),
             Waiting::Sweep => self.swept(who, said),
             Waiting::SecondLook(first) => self.looked_twice(who, &first, said),
             Waiting::LastLook(id) => self.looked_last(who, id, said),
