@@ -89,6 +89,8 @@ impl Worker {
         };
         let attempts = Attempts::new(Arc::new(context));
         attempts.adopt(entries);
+        // The leader is in touch.
+        attempts.confirm();
         Self { attempts, tasks, identity, folder }
     }
 

@@ -26,17 +26,21 @@ pub(super) async fn load(
 ) -> Result<Cluster, store::Error> {
     // Revisions grow across leaders although not each of them is stored: a later epoch's are larger than all before.
     let mut restored = Restored { revision: epoch.0 << 32, ..Restored::default() };
-    if let Some(entry) = store.get(&codec::numbers_key()).await? {
-        restored.next_job_id = decoded(&entry, codec::decode_numbers(&entry.value))?;
-    }
+    each(store, epoch, "numbers/", |entry| {
+        if entry.key == codec::numbers_key() {
+            restored.next_job_id = decoded(entry, codec::decode_numbers(&entry.value))?;
+        }
+        Ok(())
+    })
+    .await?;
     let mut jobs: BTreeMap<JobId, StoredJob> = BTreeMap::new();
-    each(store, "jobs/", |entry| {
+    each(store, epoch, "jobs/", |entry| {
         let job = decoded(entry, codec::decode_job(&entry.value))?;
         jobs.insert(job.id, job);
         Ok(())
     })
     .await?;
-    each(store, "tasks/", |entry| {
+    each(store, epoch, "tasks/", |entry| {
         let tasks = decoded(entry, codec::decode_chunk(&entry.value))?;
         let job = codec::without_tasks(entry.key.as_str()).and_then(|id| jobs.get_mut(&id));
         if let Some(job) = job {
@@ -48,12 +52,12 @@ pub(super) async fn load(
         Ok(())
     })
     .await?;
-    each(store, "nodes/", |entry| {
+    each(store, epoch, "nodes/", |entry| {
         restored.nodes.push(decoded(entry, codec::decode_node(&entry.value))?);
         Ok(())
     })
     .await?;
-    each(store, "requests/", |entry| {
+    each(store, epoch, "requests/", |entry| {
         let suffix = entry.key.as_str().strip_prefix("requests/").unwrap_or_default();
         let request = decoded(entry, codec::decode_request(suffix, &entry.value))?;
         // Numbers are stored after jobs: a job beyond them that does not exist was never stored. One below was forgotten.
@@ -72,6 +76,7 @@ pub(super) async fn load(
 /// Visits every record under a prefix, page by page.
 async fn each(
     store: &Store,
+    epoch: Epoch,
     prefix: &str,
     mut visit: impl FnMut(&Entry) -> Result<(), store::Error>,
 ) -> Result<(), store::Error> {
@@ -79,6 +84,12 @@ async fn each(
     let mut after = None;
     loop {
         let page = store.list(&prefix, after.as_ref(), MAX_PAGE).await?;
+        // On etcd an epoch is the revision at which it began to lead: an older page is a stale read, which some versions
+        // give after a pause of a member although it was not asked for (etcd#20418).
+        if store.kind() == "etcd" && page.revision.0 < epoch.0 {
+            let source = "a page was older than this leadership".into();
+            return Err(store::Error::Unavailable { action: "load the state", source });
+        }
         for entry in &page.entries {
             visit(entry)?;
         }

@@ -9,7 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use dockmgr_core::cluster::{Cluster, Command, Effects, Event as Step, Record, Send, Token, WorkerNews};
+use dockmgr_core::cluster::{
+    Cluster, Command, Effects, Event as Step, Hello, NoteKind, Record, Send, Token, WorkerNews,
+};
 use dockmgr_core::ids::{Epoch, Incarnation, NodeId};
 use dockmgr_core::mutants::{self, Mutant};
 use dockmgr_core::time::BootTime;
@@ -604,7 +606,9 @@ impl World {
                 }
                 self.say(|| line);
                 self.session_silence(who, connection);
+                let again = hello.clone();
                 self.step(who, Step::Worker { node, incarnation, news: WorkerNews::Hello(hello) });
+                self.hear_again(who, node, incarnation, again);
             }
             (Up::Output(attempt, piece), _) => {
                 let ack = self.logs.entry(attempt).or_default().take(&piece);
@@ -626,6 +630,26 @@ impl World {
                 self.step(who, Step::Worker { node, incarnation, news: WorkerNews::Disconnected });
             }
         }
+    }
+
+    /// The same Hello once more must change no record of a job (I19).
+    fn hear_again(&mut self, who: usize, node: NodeId, incarnation: Incarnation, hello: Box<Hello>) {
+        if !self.chance.coordinator.chance(100) {
+            return;
+        }
+        let now = self.clocks.coordinators[who].now(self.now);
+        let Some(leader) = self.coordinators[who].leader_mut() else { return };
+        let event = Step::Worker { node, incarnation, news: WorkerNews::Hello(hello) };
+        let effects = leader.cluster.step(now, event);
+        let changed = effects.dirty.iter().find(|record| !matches!(record, Record::Node(_)));
+        // Whatever happens, what waits for a place may get one.
+        let placed = effects.notes.iter().any(|note| note.kind == NoteKind::AttemptPlaced);
+        if let Some(record) = changed.filter(|_| !placed) {
+            let words = format!("the same hello of node {node} twice changed {record:?}");
+            self.oracle.violate("I19", words);
+        }
+        self.collect(who, effects);
+        self.pump(who);
     }
 
     fn heard_on(&mut self, connection: usize) {

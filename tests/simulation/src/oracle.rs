@@ -197,6 +197,13 @@ impl Oracle {
         }
     }
 
+    /// A job of which attempts overlapped because its worker was given up, and which does not say so although both
+    /// workers have been heard since.
+    pub(crate) fn unflagged(&self, cluster: &Cluster) -> Option<JobId> {
+        let unsaid = |id: &&JobId| cluster.job(**id).is_some_and(|job| !job.overlap_possible);
+        self.overlaps.iter().find(unsaid).copied()
+    }
+
     pub(crate) fn program_ended(&mut self, attempt: AttemptId, code: Option<u8>, cause: Cause) {
         if let Some(running) = self.running.get_mut(&attempt.task) {
             running.remove(&attempt);

@@ -307,12 +307,10 @@ impl World {
         self.calm = true;
         self.calm_since = self.now;
         for who in 0..self.coordinators.len() {
-            self.coordinators[who].paused_until = Instant::default();
             let life = self.coordinators[who].life;
             self.start_coordinator(who, life);
         }
         for who in 0..self.workers.len() {
-            self.workers[who].paused_until = Instant::default();
             self.hosts[who].hung_until = Instant::default();
             self.power_on(who);
             let life = self.hosts[who].life;

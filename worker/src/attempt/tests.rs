@@ -80,6 +80,8 @@ impl Rig {
         };
         let attempts = Attempts::new(Arc::new(context));
         attempts.adopt(entries);
+        // The leader is in touch.
+        attempts.confirm();
         Life { attempts, tasks }
     }
 

@@ -48,6 +48,9 @@ impl World {
                 return Some(("V1", format!("job {} has not ended: {:?}", job.id, job.counts)));
             }
         }
+        if let Some(job) = self.oracle.unflagged(cluster) {
+            return Some(("I4", format!("attempts of job {job} overlapped, and the job does not say so")));
+        }
         self.left_behind().or_else(|| self.output_without_end())
     }
 
