@@ -634,18 +634,22 @@ impl World {
 
     /// The same Hello once more must change no record of a job (I19).
     fn hear_again(&mut self, who: usize, node: NodeId, incarnation: Incarnation, hello: Box<Hello>) {
-        if !self.chance.coordinator.chance(100) {
+        let epoch = self.coordinators[who].leader().map(|leader| leader.epoch);
+        // One that was replaced and does not know may meet attempts of its successor.
+        if !self.chance.coordinator.chance(100) || epoch != self.store.state.leading() {
             return;
         }
         let now = self.clocks.coordinators[who].now(self.now);
         let Some(leader) = self.coordinators[who].leader_mut() else { return };
+        let before = records::jobs(&leader.cluster);
         let event = Step::Worker { node, incarnation, news: WorkerNews::Hello(hello) };
         let effects = leader.cluster.step(now, event);
-        let changed = effects.dirty.iter().find(|record| !matches!(record, Record::Node(_)));
+        let after = records::jobs(&leader.cluster);
         // Whatever happens, what waits for a place may get one.
         let placed = effects.notes.iter().any(|note| note.kind == NoteKind::AttemptPlaced);
-        if let Some(record) = changed.filter(|_| !placed) {
-            let words = format!("the same hello of node {node} twice changed {record:?}");
+        let changed = before.iter().zip(&after).find(|(before, after)| before != after);
+        if let Some((before, after)) = changed.filter(|_| !placed) {
+            let words = format!("the same hello of node {node} twice changed {before} to {after}");
             self.oracle.violate("I19", words);
         }
         self.collect(who, effects);

@@ -145,3 +145,15 @@ pub(crate) fn restore<'a>(
     restored.jobs = jobs.into_values().collect();
     Cluster::restore(config, now, restored)
 }
+
+/// The records of all jobs in words, but for what counts changes.
+pub(crate) fn jobs(cluster: &Cluster) -> Vec<String> {
+    let jobs = cluster
+        .jobs_oldest_first(None)
+        .filter_map(|job| stored_job(cluster, job.id).map(|stored| (job, stored)));
+    jobs.map(|(job, stored)| {
+        let tasks: Vec<TaskEntry> = job.tasks_from(0).map(|task| stored_task(&task)).collect();
+        format!("{:?} {tasks:?}", StoredJob { revision: 0, ..stored })
+    })
+    .collect()
+}

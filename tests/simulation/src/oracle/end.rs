@@ -48,7 +48,9 @@ impl World {
                 return Some(("V1", format!("job {} has not ended: {:?}", job.id, job.counts)));
             }
         }
-        if let Some(job) = self.oracle.unflagged(cluster) {
+        // Only a worker that comes back can tell.
+        let unflagged = self.oracle.unflagged(cluster).filter(|_| self.weather.gone.is_none());
+        if let Some(job) = unflagged {
             return Some(("I4", format!("attempts of job {job} overlapped, and the job does not say so")));
         }
         self.left_behind().or_else(|| self.output_without_end())

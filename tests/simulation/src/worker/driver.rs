@@ -215,7 +215,14 @@ impl World {
         let Some(driver) = self.workers[who].memory.drivers.get_mut(&attempt) else { return };
         driver.doing = Doing::Wait;
         let (generation, removing) = (driver.generation, driver.seen.container == Container::Removing);
+        let runs = driver.entry.phase == Phase::Started && driver.seen.container == Container::Running;
+        let container = driver.entry.container.filter(|_| runs && self.hosts[who].up);
         let life = self.workers[who].life;
+        if container.is_some_and(|id| !self.hosts[who].daemon.peek(id).is_some_and(|c| c.is_running())) {
+            // Waiting for what has ended meanwhile is over at once.
+            let soon = Duration::from_millis(1);
+            self.after(soon, Event::Worker(who, life, super::WorkerTimer::Hint(attempt)));
+        }
         let wake = super::WorkerTimer::Wake(attempt, generation);
         if let Some(until) = until {
             // The clock runs on over a pause; whoever waits looks at it again.
@@ -279,6 +286,12 @@ impl World {
         let Some(driver) = self.workers[who].memory.drivers.get_mut(&attempt) else { return };
         let (started, captured) = (driver.entry.started.map(|(wall, _)| wall), driver.log_end);
         let container = driver.entry.container.map(|id| id.to_string());
+        let times = driver.state.as_ref().and_then(|state| state.started_at.zip(state.finished_at));
+        let run = match (driver.ran_since, times) {
+            (Some(since), _) => now.boot.since(since),
+            (None, Some((began, ended))) => Duration::from_millis(u64::try_from(ended - began).unwrap_or(0)),
+            (None, None) => Duration::ZERO,
+        };
         let may_have_run = driver.seen.start == StartRequest::Sent && driver.seen.failure.is_none();
         let ran = started.is_some() || may_have_run;
         let spool = self.workers[who].disk.spool.entry(attempt).or_default();
@@ -293,7 +306,7 @@ impl World {
             oom_seen: ending.oom_seen,
             started,
             ended: Some(now.wall),
-            run: Duration::ZERO,
+            run,
             usage: None,
             log_end: None,
             container,

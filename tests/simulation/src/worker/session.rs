@@ -274,9 +274,10 @@ impl World {
         if std::mem::replace(&mut session.welcomed, true) {
             return;
         }
-        let connection = session.connection;
+        let (connection, began) = (session.connection, session.began);
         self.say(|| format!("worker {who} is welcomed"));
         self.set_fence(who, fence_after);
+        self.heard_at(who, began);
         self.send_reports(who);
         self.beat(who, connection);
         self.worker_after(who, SILENCE, WorkerTimer::Silence(connection));
