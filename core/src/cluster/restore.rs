@@ -104,6 +104,11 @@ impl Cluster {
             cluster.restore_job(job);
         }
         cluster.out.dirty.extend(restored.stale);
+        if cluster.next_job_id > restored.next_job_id.max(1) {
+            // The numbers of a group that was cut off: without them the number of a job that is forgotten soon would be
+            // given out again.
+            cluster.out.dirty.insert(Record::Cluster);
+        }
         let nodes: Vec<NodeId> = cluster.nodes.keys().copied().collect();
         for node in nodes {
             cluster.refresh_node(node, true);

@@ -38,6 +38,11 @@ impl Records {
         }
     }
 
+    /// As if the last transaction of the first group had been cut off.
+    pub(super) fn forget_numbers(&mut self) {
+        self.next_job_id = 0;
+    }
+
     /// A cluster made from the records.
     pub(super) fn restore(&self, config: Config, now: Now) -> Cluster {
         let mut jobs = self.jobs.clone();

@@ -1,6 +1,9 @@
+use std::collections::BTreeSet;
+
 use super::scenario::{Scenario, node, running};
-use crate::cluster::{NodeState, Progress};
+use crate::cluster::{Config, Event, NodeState, Progress, Record};
 use crate::outcome::TaskState;
+use crate::time::Now;
 
 #[test]
 fn after_a_restart_attempts_keep_their_state_for_a_full_window() {
@@ -55,4 +58,14 @@ fn numbers_and_revisions_go_on_after_a_restart() {
     t.restart();
     assert!(t.submit("1cpu") > first);
     assert!(t.cluster.revision() > revision);
+}
+
+#[test]
+fn the_next_number_of_a_group_that_was_cut_off_is_stored() {
+    let mut t = Scenario::new();
+    t.submit("1cpu");
+    t.records.forget_numbers();
+    let mut cluster = t.records.restore(Config::default(), Now::default());
+    let first = cluster.step(Now::default(), Event::Tick { jitter: 0 });
+    assert_eq!(first.dirty, BTreeSet::from([Record::Cluster]));
 }

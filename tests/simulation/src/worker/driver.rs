@@ -218,7 +218,9 @@ impl World {
         let runs = driver.entry.phase == Phase::Started && driver.seen.container == Container::Running;
         let container = driver.entry.container.filter(|_| runs && self.hosts[who].up);
         let life = self.workers[who].life;
-        if container.is_some_and(|id| !self.hosts[who].daemon.peek(id).is_some_and(|c| c.is_running())) {
+        if container.is_some_and(|id| {
+            !self.hosts[who].daemon.peek(id).is_some_and(dockmgr_model::docker::Container::is_running)
+        }) {
             // Waiting for what has ended meanwhile is over at once.
             let soon = Duration::from_millis(1);
             self.after(soon, Event::Worker(who, life, super::WorkerTimer::Hint(attempt)));
