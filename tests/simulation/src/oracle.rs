@@ -110,6 +110,8 @@ pub(crate) struct Oracle {
     /// Until when a host's worker or daemon was not fit to end anything.
     unfit: BTreeMap<usize, Instant>,
     lost_after: Duration,
+    /// Until when a daemon may carry out what it was asked long before.
+    late: BTreeMap<usize, Instant>,
     /// Hosts somebody asked to give up.
     declared: BTreeSet<usize>,
     drains: u32,
@@ -183,10 +185,13 @@ impl Oracle {
             .iter()
             .filter_map(|id| self.truths.get(id))
             .any(|truth| self.unfit.get(&truth.host).is_some_and(|until| until.after(margin) >= self.now));
+        // A start that its daemon carries out a minute late begins beside the attempt that replaced it; the guard ends it.
+        let late =
+            attempt.number < other.number && self.late.get(&host).is_some_and(|until| *until >= self.now);
         let may_overlap = match policy {
             Some(OnLost::Wait) => on_declared,
             Some(OnLost::Retry | OnLost::Fail) | None => {
-                on_declared || clocks_differ || (!self.guards && unfit)
+                on_declared || clocks_differ || late || (!self.guards && unfit)
             }
         };
         if may_overlap {
@@ -273,6 +278,12 @@ impl Oracle {
     /// A host's worker or daemon ends nothing until then.
     pub(crate) fn unfit(&mut self, host: usize, until: Instant) {
         let last = self.unfit.entry(host).or_default();
+        *last = until.max(*last);
+    }
+
+    /// A host's daemon may be late until then.
+    pub(crate) fn is_late(&mut self, host: usize, until: Instant) {
+        let last = self.late.entry(host).or_default();
         *last = until.max(*last);
     }
 

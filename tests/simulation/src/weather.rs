@@ -86,6 +86,9 @@ impl World {
         self.say(|| format!("FAULT {at}: {:?} for {:?}", fault.what, fault.lasts));
         let (w, c) = (self.workers.len(), self.coordinators.len());
         let until = self.now.after(fault.lasts);
+        if let Kind::HangDaemon(who) = fault.what {
+            self.oracle.is_late(who % w, until.after(Duration::from_secs(1)));
+        }
         match fault.what {
             Kind::CrashWorker(who)
             | Kind::PauseWorker(who)
@@ -96,6 +99,7 @@ impl World {
             // What was sent meanwhile may take effect a minute later.
             Kind::LateEffects(who) | Kind::LostReplies(who) => {
                 self.oracle.unfit(who % w, until.after(Duration::from_secs(60)));
+                self.oracle.is_late(who % w, until.after(Duration::from_secs(60)));
             }
             Kind::CrashCoordinator(_)
             | Kind::PauseCoordinator(_)
