@@ -186,8 +186,9 @@ impl Oracle {
             .filter_map(|id| self.truths.get(id))
             .any(|truth| self.unfit.get(&truth.host).is_some_and(|until| until.after(margin) >= self.now));
         // A start that its daemon carries out a minute late begins beside the attempt that replaced it; the guard ends it.
-        let late =
-            attempt.number < other.number && self.late.get(&host).is_some_and(|until| *until >= self.now);
+        let late = [attempt, other].iter().filter_map(|id| self.truths.get(id)).any(|truth| {
+            self.late.get(&truth.host).is_some_and(|until| until.after(self.lost_after) >= self.now)
+        });
         let may_overlap = match policy {
             Some(OnLost::Wait) => on_declared,
             Some(OnLost::Retry | OnLost::Fail) | None => {
