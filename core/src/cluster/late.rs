@@ -113,11 +113,15 @@ fn joined(earlier: &Late, newer: &Late) -> Late {
     }
 }
 
-/// Whether the attempt ran, or may have run, after it was given up. Without proof of the contrary it may.
+/// Whether the attempt ran, or may have run, after it was given up. Without proof of the contrary it may: one that has not
+/// even begun may begin before its worker hears that it must not.
 fn may_have_run_on(entry: &AttemptEntry, loss: &Loss, progress: &Progress) -> bool {
     match progress {
-        Progress::Accepted | Progress::Pulling(_) => false,
-        Progress::Starting { .. } | Progress::Running { .. } | Progress::Stopping { .. } => true,
+        Progress::Accepted
+        | Progress::Pulling(_)
+        | Progress::Starting { .. }
+        | Progress::Running { .. }
+        | Progress::Stopping { .. } => true,
         Progress::Ended(end) => !has_ended_before(entry, loss, end),
     }
 }
@@ -125,12 +129,15 @@ fn may_have_run_on(entry: &AttemptEntry, loss: &Loss, progress: &Progress) -> bo
 /// Proof that a container had ended when its attempt was given up: it never started; or the leader heard it run, and it
 /// ran no longer than from then until the loss. Wall clocks of two hosts prove nothing.
 fn has_ended_before(entry: &AttemptEntry, loss: &Loss, end: &AttemptEnd) -> bool {
-    let hidden = end.reason == EndReason::InfraUnknown;
+    if end.reason == EndReason::InfraUnknown {
+        return false;
+    }
     if end.started.is_none() && entry.started.is_none() {
-        return !hidden;
+        return true;
     }
     match (entry.heard_running, loss.given_up_at) {
-        (Some(running), Some(given_up)) => !hidden && running + end.run <= given_up,
+        // No length means that nobody measured it.
+        (Some(running), Some(given_up)) => !end.run.is_zero() && running + end.run <= given_up,
         (None, _) | (_, None) => false,
     }
 }

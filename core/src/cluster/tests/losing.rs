@@ -202,7 +202,8 @@ fn a_late_end_is_acknowledged_and_flags_the_job_unless_it_surely_came_before_the
         ("ended by itself just before", ran(EndReason::Exited, 29), false),
         ("fenced too late", ran(EndReason::Lost, 31), true),
         ("ended by itself after", ran(EndReason::Exited, 3000), true),
-        ("nobody knows how long it ran", ran(EndReason::InfraUnknown, 1), true),
+        ("nobody knows when it ended", ran(EndReason::InfraUnknown, 1), true),
+        ("nobody measured how long it ran", ran(EndReason::Lost, 0), true),
     ];
     for (what, end, overlap) in rows {
         let (mut t, job) = one_lost("1cpu");
@@ -219,7 +220,8 @@ fn a_late_end_is_acknowledged_and_flags_the_job_unless_it_surely_came_before_the
 
 #[test]
 fn an_attempt_that_never_started_overlaps_with_nothing() {
-    for progress in [Progress::Accepted, Progress::Ended(Box::new(never_started()))] {
+    let begins = Progress::Accepted;
+    for (progress, overlap) in [(Progress::Ended(Box::new(never_started())), false), (begins, true)] {
         let mut t = Scenario::with(short()).worker("w1", "8cpu");
         let job = t.submit("1cpu");
         t.report("w1", "1.0.1", Progress::Accepted);
@@ -228,7 +230,11 @@ fn an_attempt_that_never_started_overlaps_with_nothing() {
         let report = t.next_report("1.0.1", progress);
         t.hello("w1", "8cpu", vec![report]);
         assert!(first(&t, job).loss.is_some_and(|loss| loss.late.is_some()));
-        assert!(!t.cluster.job(job).expect("kept").overlap_possible);
+        assert_eq!(
+            t.cluster.job(job).expect("kept").overlap_possible,
+            overlap,
+            "it may begin before it hears"
+        );
     }
 }
 

@@ -15,6 +15,7 @@ use crate::cluster::{
 use crate::ids::{AttemptId, Incarnation, JobId, JobUid, NodeId, TaskId, TaskIndex};
 use crate::outcome::{AttemptEnd, EndReason};
 use crate::scheduler::Scope;
+use crate::spec::OnLost;
 use crate::time::{BootTime, Now, WallTime};
 
 /// Workers of the world and what they have.
@@ -39,7 +40,7 @@ pub(super) enum Move {
     Stop(usize, bool, bool),
     Retry(usize),
     Delete(usize),
-    Drain(usize, bool),
+    Drain(usize, Option<u64>),
     DeleteNode(usize),
     Deliver(usize),
     Work(usize, usize, u8),
@@ -47,6 +48,8 @@ pub(super) enum Move {
     Connect(usize),
     Restart(usize),
     Wipe(usize),
+    /// The worker process stands still, or goes on: it fences nothing meanwhile.
+    Pause(usize, bool),
     Pass(u64),
     Heartbeat(usize, bool),
     RestartCoordinator,
@@ -57,6 +60,9 @@ pub(super) enum Move {
 struct Worker {
     incarnation: u128,
     connected: bool,
+    paused: bool,
+    /// When it sent the last sign of life that was acknowledged.
+    contact: Duration,
     inbox: VecDeque<Command>,
     journal: BTreeMap<AttemptId, Entry>,
 }
@@ -65,6 +71,9 @@ struct Entry {
     sequence: u64,
     progress: Progress,
     stop: Option<StopCause>,
+    /// It is never fenced.
+    waits: bool,
+    began: Duration,
 }
 
 impl Entry {
@@ -81,8 +90,12 @@ pub(super) struct World {
     uids: u128,
     ends: BTreeMap<AttemptId, AttemptEnd>,
     outcomes: BTreeMap<JobId, String>,
-    /// Tasks of which an attempt was declared lost: it may go on unseen.
+    /// Tasks of which an attempt was declared lost, or that a worker forgot or stood still with: it may go on unseen.
     given_up: BTreeSet<TaskId>,
+    /// Attempts that ran together with a later one of their task.
+    overlaps: BTreeSet<AttemptId>,
+    /// Attempts a worker forgot: nobody will speak of them.
+    untold: BTreeSet<AttemptId>,
     stopped: BTreeMap<JobId, usize>,
 }
 
@@ -90,7 +103,7 @@ impl World {
     pub(super) fn new() -> Self {
         let workers = WORKERS.iter().map(|_| Worker { incarnation: 1, ..Worker::default() }).collect();
         let mut world = Self {
-            cluster: Cluster::new(Config { placements_per_step: 4, ..Config::default() }),
+            cluster: Cluster::new(config()),
             records: Records::default(),
             boot: Duration::from_secs(100),
             workers,
@@ -98,6 +111,8 @@ impl World {
             ends: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             given_up: BTreeSet::new(),
+            overlaps: BTreeSet::new(),
+            untold: BTreeSet::new(),
             stopped: BTreeMap::new(),
         };
         for at in 0..WORKERS.len() {
@@ -112,8 +127,12 @@ impl World {
             Move::Stop(job, kill, one) => self.stop(job, kill, one),
             Move::Retry(job) => self.retry(job),
             Move::Delete(job) => self.with_job(job, |job| Request::Delete { job }),
-            Move::Drain(at, true) => self.ask(Request::Drain { node: id_of(at), deadline: None }),
-            Move::Drain(at, false) => self.ask(Request::Resume { node: id_of(at) }),
+            Move::Drain(at, Some(seconds)) => {
+                // A long one is no deadline at all.
+                let deadline = (seconds < 50).then(|| Duration::from_secs(seconds));
+                self.ask(Request::Drain { node: id_of(at), deadline });
+            }
+            Move::Drain(at, None) => self.ask(Request::Resume { node: id_of(at) }),
             Move::DeleteNode(at) => self.delete_node(at),
             Move::Deliver(at) => self.deliver(at % WORKERS.len()),
             Move::Work(at, which, code) => self.work(at % WORKERS.len(), which, code),
@@ -124,10 +143,13 @@ impl World {
                 self.connect(at % WORKERS.len());
             }
             Move::Wipe(at) => {
-                self.workers[at % WORKERS.len()].journal.clear();
-                self.workers[at % WORKERS.len()].incarnation += 1;
+                let worker = &mut self.workers[at % WORKERS.len()];
+                self.untold.extend(worker.journal.keys());
+                worker.journal.clear();
+                worker.incarnation += 1;
                 self.connect(at % WORKERS.len());
             }
+            Move::Pause(at, on) => self.workers[at % WORKERS.len()].paused = on,
             Move::Pass(millis) => self.pass(millis),
             Move::Heartbeat(at, ready) => self.heartbeat(at % WORKERS.len(), ready),
             Move::RestartCoordinator => self.restart_coordinator(),
@@ -137,6 +159,7 @@ impl World {
     /// Lets everything go well for long enough; every job must end.
     pub(super) fn settle(&mut self) {
         for at in 0..WORKERS.len() {
+            self.workers[at].paused = false;
             self.connect(at);
             self.ask(Request::Resume { node: id_of(at) });
         }
@@ -152,6 +175,7 @@ impl World {
             }
             self.pass(5000);
             if self.cluster.counts().active_jobs == 0 {
+                self.check_overlaps_are_flagged();
                 return;
             }
         }
@@ -210,7 +234,11 @@ impl World {
 
     fn connect(&mut self, at: usize) {
         let worker = &mut self.workers[at];
+        if worker.paused {
+            return;
+        }
         worker.connected = true;
+        worker.contact = self.boot;
         worker.inbox.clear();
         let attempts = worker.journal.iter().map(|(attempt, entry)| report(*attempt, entry)).collect();
         let (name, text) = WORKERS[at];
@@ -225,7 +253,9 @@ impl World {
     }
 
     fn heartbeat(&mut self, at: usize, ready: bool) {
-        if self.workers[at].connected {
+        let worker = &mut self.workers[at];
+        if worker.connected && !worker.paused {
+            worker.contact = self.boot;
             let not_ready = if ready { Vec::new() } else { vec!["disk".to_owned()] };
             let status = NodeStatus { not_ready, ..NodeStatus::default() };
             self.news(
@@ -237,12 +267,17 @@ impl World {
 
     /// The worker takes its next command.
     fn deliver(&mut self, at: usize) {
+        if self.workers[at].paused {
+            return;
+        }
         let Some(command) = self.workers[at].inbox.pop_front() else { return };
         let journal = &mut self.workers[at].journal;
         match command {
             Command::Welcome | Command::Signal { .. } => {}
             Command::Start(start) => {
-                let fresh = Entry { sequence: 1, progress: Progress::Accepted, stop: None };
+                let waits = start.spec.on_lost == OnLost::Wait;
+                let began = self.boot;
+                let fresh = Entry { sequence: 1, progress: Progress::Accepted, stop: None, waits, began };
                 let entry = journal.entry(start.attempt).or_insert(fresh);
                 let report = report(start.attempt, entry);
                 self.news(at, WorkerNews::Report(report));
@@ -268,12 +303,19 @@ impl World {
 
     /// The worker brings one of its attempts a step further.
     fn work(&mut self, at: usize, which: usize, code: u8) {
-        let connected = self.workers[at].connected;
-        let journal = &mut self.workers[at].journal;
+        let (boot, fenced) = (self.boot, self.is_fenced(at));
+        let Worker { connected, paused, journal, .. } = &mut self.workers[at];
+        // A container goes on while its worker stands still, but nobody tells.
+        let connected = *connected && !*paused;
         let Some(attempt) = journal.keys().nth(which % journal.len().max(1)).copied() else { return };
         let Some(entry) = journal.get_mut(&attempt) else { return };
+        if *paused && !entry.runs() {
+            return;
+        }
+        let ended = |reason, code| ended(reason, code, boot.saturating_sub(entry.began));
         let next = match (&entry.progress, entry.stop) {
             (Progress::Ended(_), _) => None,
+            (_, _) if fenced && !entry.waits && !*paused => Some(ended(EndReason::Lost, None)),
             (_, Some(StopCause::Kill)) => Some(ended(EndReason::Killed, Some(137))),
             (_, Some(_)) => Some(ended(EndReason::Stopped, Some(143))),
             (Progress::Accepted, None) if code == 3 => Some(ended(EndReason::ImageFailed, None)),
@@ -287,6 +329,9 @@ impl World {
         };
         if let Some(progress) = next {
             entry.sequence += 1;
+            if matches!(progress, Progress::Running { .. }) {
+                entry.began = boot;
+            }
             entry.progress = progress;
         }
         let report = report(attempt, entry);
@@ -301,10 +346,31 @@ impl World {
             self.cluster.wake_at().map(|at| Duration::from_nanos(at.0)).filter(|at| *at <= end)
         {
             self.boot = self.boot.max(at);
+            self.fence();
             self.step(Event::Tick { jitter: millis });
         }
         self.boot = end;
+        self.fence();
         self.step(Event::Tick { jitter: 1 });
+    }
+
+    fn is_fenced(&self, at: usize) -> bool {
+        self.boot >= self.workers[at].contact + self.cluster.config.fence_after
+    }
+
+    /// Workers without contact end what may be replaced, by their own clock.
+    fn fence(&mut self) {
+        for at in 0..WORKERS.len() {
+            if self.is_fenced(at) && !self.workers[at].paused {
+                for which in 0..self.workers[at].journal.len() {
+                    let fences =
+                        self.workers[at].journal.values().nth(which).is_some_and(|entry| !entry.waits);
+                    if fences {
+                        self.work(at, which, 0);
+                    }
+                }
+            }
+        }
     }
 
     fn restart_coordinator(&mut self) {
@@ -336,6 +402,11 @@ impl World {
 
     fn carry_out(&mut self, effects: &mut Effects) {
         self.records.commit(&self.cluster, &effects.dirty);
+        for node in std::mem::take(&mut effects.hang_ups) {
+            let at = (0..WORKERS.len()).find(|at| id_of(*at) == node).expect("a known node");
+            self.workers[at].connected = false;
+            self.workers[at].inbox.clear();
+        }
         for send in effects.sends.drain(..) {
             let at = (0..WORKERS.len()).find(|at| id_of(*at) == send.node).expect("a known node");
             if let Command::Start(_) = send.command {
@@ -391,13 +462,27 @@ impl World {
         }
     }
 
-    fn check_one_runs(&self) {
+    fn check_one_runs(&mut self) {
         let mut running: BTreeMap<TaskId, AttemptId> = BTreeMap::new();
-        for worker in &self.workers {
-            for (attempt, _) in worker.journal.iter().filter(|(_, entry)| entry.runs()) {
-                let other = running.insert(attempt.task, *attempt);
-                let excused = self.given_up.contains(&attempt.task);
-                assert!(other.is_none() || excused, "{other:?} and {attempt} run at the same time");
+        for at in 0..WORKERS.len() {
+            let late = self.workers[at].paused && self.is_fenced(at);
+            for (attempt, _) in self.workers[at].journal.iter().filter(|(_, entry)| entry.runs()) {
+                if late {
+                    self.given_up.insert(attempt.task);
+                }
+                if let Some(other) = running.insert(attempt.task, *attempt) {
+                    let excused = self.given_up.contains(&attempt.task);
+                    assert!(excused, "{other:?} and {attempt} run at the same time");
+                    self.overlaps.insert(other.min(*attempt));
+                }
+            }
+        }
+    }
+
+    fn check_overlaps_are_flagged(&self) {
+        for attempt in self.overlaps.difference(&self.untold) {
+            if let Some(job) = self.cluster.job(attempt.job()) {
+                assert!(job.overlap_possible, "{attempt} ran together with a later one and nobody says so");
             }
         }
     }
@@ -416,8 +501,21 @@ fn report(attempt: AttemptId, entry: &Entry) -> Report {
     Report { attempt, sequence: entry.sequence, progress: entry.progress.clone() }
 }
 
-fn ended(reason: EndReason, code: Option<u8>) -> Progress {
+/// Short times, so that histories get there.
+fn config() -> Config {
+    let seconds = Duration::from_secs;
+    Config {
+        suspect_after: seconds(10),
+        fence_after: seconds(40),
+        lost_after: seconds(60),
+        placements_per_step: 4,
+        ..Config::default()
+    }
+}
+
+fn ended(reason: EndReason, code: Option<u8>, run: Duration) -> Progress {
     let mut end = end(reason, code);
-    end.retryable = reason == EndReason::ImageFailed;
+    end.run = run;
+    end.retryable = reason == EndReason::ImageFailed || reason == EndReason::Lost;
     Progress::Ended(Box::new(end))
 }
