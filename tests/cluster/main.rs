@@ -6,6 +6,7 @@ mod coordinators;
 mod crashes;
 mod hostile;
 mod keeping;
+mod losing;
 mod nodes;
 mod placement;
 mod retries;
