@@ -136,3 +136,57 @@ async fn a_container_removed_behind_our_back_does_not_hang_the_job() {
     assert!(task.attempts[0].end_reason() != dockmgr_proto::v1::EndReason::Exited, "{task:?}");
     assert!([9, 125, 137].contains(&output.code), "{}", output.describe());
 }
+
+#[tokio::test]
+async fn p16_a_container_that_the_journal_does_not_know_any_more_is_removed_and_its_job_goes_on() {
+    let Some(mut cluster) = docker_cluster(Store::Redb).await else { return };
+    let job = cluster.submit(["if [ $DOCKMGR_ATTEMPT = 1 ]; then echo ready; sleep 600; fi; exit 9"]).await;
+    eventually("the job to be ready", STEP_LIMIT, async || cluster.logs(job).await.text() == "ready").await;
+    let container = cluster.on_docker().await.containers.first().cloned().expect("it runs");
+    cluster.kill_worker(0).await;
+    std::fs::remove_file(cluster.worker_folder(0).join("journal")).expect("the journal is there");
+    cluster.start_worker(0).await;
+    cluster.wait(job).await.expect_code(9);
+    let task = cluster.job(job).await.task.expect("one task");
+    assert_eq!(task.attempts[0].end_reason(), dockmgr_proto::v1::EndReason::InfraUnknown, "{task:?}");
+    eventually("the forgotten container to go", STEP_LIMIT, async || {
+        !cluster.on_docker().await.containers.contains(&container)
+    })
+    .await;
+    let log = std::fs::read_to_string(cluster.folder().join("worker-0.log")).expect("the worker's log");
+    assert!(log.contains("removing a container that no attempt knows"), "it is said");
+    cluster.expect_clean().await;
+}
+
+#[tokio::test]
+async fn p12_after_a_reboot_of_the_host_no_exit_code_is_believed() {
+    if !dockmgr_tests::needs::docker() {
+        return;
+    }
+    let boot_id = tempfile::NamedTempFile::new().expect("temporary file");
+    std::fs::write(boot_id.path(), "11111111-1111-4111-8111-111111111111").expect("writes");
+    let path = boot_id.path().display().to_string();
+    let mut cluster = Cluster::builder().docker().worker_args(&["--boot-id-file", &path]).start().await;
+    let zero = cluster
+        .submit(["--on-lost", "fail", "echo ready; until [ -e /go ]; do sleep 0.1; done; exit 0"])
+        .await;
+    eventually("the job to be ready", STEP_LIMIT, async || cluster.logs(zero).await.text() == "ready").await;
+    let container = cluster.on_docker().await.containers.first().cloned().expect("it runs");
+    cluster.kill_worker(0).await;
+    dockmgr_tests::docker::docker(&["exec", &container, "touch", "/go"]).await;
+    eventually("the container to end alone", STEP_LIMIT, async || {
+        dockmgr_tests::docker::docker(&["inspect", "--format", "{{.State.Status}}", &container]).await
+            == "exited"
+    })
+    .await;
+    std::fs::write(boot_id.path(), "22222222-2222-4222-8222-222222222222").expect("writes");
+    cluster.start_worker(0).await;
+    let first = dockmgr_tests::wait_until("the end of the first attempt", STEP_LIMIT, async || {
+        let task = cluster.job(zero).await.task.expect("one task");
+        let ended = task.attempts.first().filter(|attempt| attempt.end_time.is_some());
+        ended.cloned().ok_or(format!("{task:?}"))
+    })
+    .await;
+    assert_eq!(first.end_reason(), dockmgr_proto::v1::EndReason::InfraUnknown, "{first:?}");
+    assert_eq!((first.exit_code, first.message.contains("booted")), (None, true), "{first:?}");
+}

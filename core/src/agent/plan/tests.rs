@@ -233,9 +233,9 @@ proptest! {
 }
 
 /// A fence that fell `ago` before [`NOW`].
-fn fenced_since(ago: Duration) -> Option<Contact> {
+fn fenced_since(ago: Duration) -> Contact {
     let fence_after = Duration::from_secs(240);
-    Some(Contact { last: Some(NOW - ago - fence_after), fence_after })
+    Contact { last: Some(NOW - ago - fence_after), fence_after }
 }
 
 fn words(action: Action) -> String {
@@ -248,7 +248,7 @@ fn words(action: Action) -> String {
 #[test]
 fn without_contact_nothing_starts_and_what_has_not_started_ends_as_lost() {
     let lost = "lost: fenced: no contact with the leader for 240 s (true)";
-    let contact = fenced_since(Duration::ZERO);
+    let contact = Some(fenced_since(Duration::ZERO));
     for (phase, container, due) in [
         (Phase::Intent, Container::Unknown, "Inspect"),
         (Phase::Intent, Container::Absent, lost),
@@ -270,15 +270,15 @@ fn without_contact_nothing_starts_and_what_has_not_started_ends_as_lost() {
 #[test]
 fn a_fence_stops_waits_at_most_its_own_grace_and_kills() {
     let running = Observed { capture: Capture::Open, ..seen(Phase::Started, Container::Running) };
-    let mut seen = Observed { contact: fenced_since(Duration::ZERO), ..running.clone() };
+    let mut seen = Observed { contact: Some(fenced_since(Duration::ZERO)), ..running.clone() };
     let Action::Signal(stop) = ask(Wanted::Run, &seen) else { panic!("a fence begins with the stop signal") };
     assert_eq!((stop.cause, stop.signal, stop.grace), (StopCause::Fenced, Signal::TERM, FENCE_GRACE));
     seen.stopping.signalled = Some(NOW);
     assert_eq!(ask(Wanted::Run, &seen), Action::Wait { until: Some(NOW + FENCE_GRACE) });
-    seen.contact = fenced_since(FENCE_GRACE);
+    seen.contact = Some(fenced_since(FENCE_GRACE));
     seen.stopping.signalled = Some(NOW - FENCE_GRACE);
     assert_eq!(word(&ask(Wanted::Run, &seen)), "kill");
-    let late = Observed { contact: fenced_since(Duration::from_secs(600)), ..running };
+    let late = Observed { contact: Some(fenced_since(Duration::from_secs(600))), ..running };
     assert_eq!(word(&ask(Wanted::Run, &late)), "kill", "the guard kills at this moment: no time for a grace");
 }
 
@@ -286,14 +286,14 @@ fn a_fence_stops_waits_at_most_its_own_grace_and_kills() {
 fn a_fence_cuts_the_long_grace_of_another_stop_and_keeps_its_cause() {
     let day = Stop { grace: Duration::from_secs(86_400), ..stop(StopCause::Stop) };
     let mut seen = Observed {
-        contact: fenced_since(Duration::from_secs(1)),
+        contact: Some(fenced_since(Duration::from_secs(1))),
         capture: Capture::Open,
         ..seen(Phase::Started, Container::Running)
     };
     seen.stopping.signalled = Some(NOW - Duration::from_secs(60));
     let due = NOW + Duration::from_secs(4);
     assert_eq!(ask(Wanted::Stop(day), &seen), Action::Wait { until: Some(due) });
-    seen.contact = fenced_since(FENCE_GRACE);
+    seen.contact = Some(fenced_since(FENCE_GRACE));
     let Action::Kill(stop) = ask(Wanted::Stop(day), &seen) else { panic!("the fence's grace is over") };
     assert_eq!(stop.cause, StopCause::Stop);
 }
@@ -310,7 +310,7 @@ fn with_contact_or_with_a_job_that_waits_a_fence_changes_nothing() {
 #[test]
 fn an_end_of_its_own_before_the_fence_stays_its_own() {
     let exited = Container::Exited(Exit { code: Some(3), oom: false });
-    let contact = fenced_since(Duration::from_secs(60));
+    let contact = Some(fenced_since(Duration::from_secs(60)));
     let mut seen = Observed { contact, capture: Capture::Done, ..seen(Phase::Started, exited) };
     assert_eq!(words(ask(Wanted::Run, &seen)), "exited:  (false)");
     seen.stopping = Stopping { by_guard: true, ..Stopping::default() };
