@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dockmgr_proto::v1::{EndReason, TaskState};
+use dockmgr_tests::process::Process;
 use dockmgr_tests::{Cluster, Store, wait_until};
 use rustix::process::Signal;
 
@@ -138,4 +139,34 @@ async fn an_orderly_end_of_the_programs_gives_0_and_forgets_nothing() {
         if nodes.len() == 1 { Ok(()) } else { Err(format!("{nodes:?}")) }
     })
     .await;
+}
+
+#[tokio::test]
+async fn p16_of_two_workers_with_one_node_id_the_newer_stays_and_the_older_does_not_come_back() {
+    let cluster = Cluster::fake().await;
+    let copy = cluster.folder().join("copy");
+    std::fs::create_dir(&copy).expect("a folder");
+    std::fs::copy(cluster.worker_folder(0).join("identity.json"), copy.join("identity.json"))
+        .expect("copies");
+    let mut command = tokio::process::Command::new(dockmgr_tests::programs::binary("dockmgr-worker"));
+    command
+        .args(["--coordinator", &cluster.server(), "--name", "copy", "--runtime", "fake"])
+        .arg("--token-file")
+        .arg(cluster.token_file())
+        .arg("--data")
+        .arg(&copy);
+    let log = cluster.folder().join("copy.log");
+    let _copy = Process::start("copy", &mut command, &log);
+    let of = |path: &std::path::Path| std::fs::read_to_string(path).unwrap_or_default();
+    let older = cluster.folder().join("worker-0.log");
+    wait_until("the older one to be told", dockmgr_tests::STEP_LIMIT, async || {
+        if of(&older).contains("no session any more") { Ok(()) } else { Err(of(&older)) }
+    })
+    .await;
+    cluster.wait_ready().await;
+    cluster.run(["exit 6"]).await.expect_code(6);
+    let sessions = |path| of(path).matches("session open").count();
+    assert_eq!((sessions(&older), sessions(&log)), (1, 1), "they do not take the node from each other");
+    let nodes = cluster.client().await.all_nodes().await.expect("answers");
+    assert_eq!(nodes.iter().map(|node| node.display_name.as_str()).collect::<Vec<_>>(), ["copy"]);
 }

@@ -189,8 +189,9 @@ impl Controller<'_> {
                 self.group.outbox.reads.push(release);
             }
             Input::SessionOpened { speaker, hello, outgoing } => {
-                self.sessions.open(speaker, outgoing);
-                self.worker(speaker, WorkerNews::Hello(hello));
+                if self.sessions.open(speaker, outgoing) {
+                    self.worker(speaker, WorkerNews::Hello(hello));
+                }
             }
             Input::Worker { speaker, news } => {
                 if !self.sessions.is_current(speaker) {

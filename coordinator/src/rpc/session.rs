@@ -16,7 +16,7 @@ use dockmgr_core::ids::Epoch;
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, session_request::Message as Up, session_response::Message as Down};
 use dockmgr_support::tasks::Tasks;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -67,7 +67,8 @@ impl SessionDesk {
         let epoch = self.handle.leads_now().map_err(|error| status::no_answer(&error))?;
         let (messages, outgoing) = mpsc::channel(OUTGOING_BOUND);
         let cut = CancellationToken::new();
-        let way_out = Outgoing { messages: messages.clone(), cut: cut.clone() };
+        let replaced = CancellationToken::new();
+        let way_out = Outgoing { messages: messages.clone(), cut: cut.clone(), replaced: replaced.clone() };
         let opened = self.handle.open_session(speaker, Box::new(hello.hello), way_out).await;
         opened.map_err(|error| status::no_answer(&error))?;
         let ear = Ear { handle: self.handle.clone(), speaker, messages, epoch: epoch.0 };
@@ -84,9 +85,19 @@ impl SessionDesk {
             }
             ear.hang_up().await;
         });
+        let last_words =
+            stream::once(async move { replaced.is_cancelled().then(|| Err(replaced_by_another())) });
         let commands = ReceiverStream::new(outgoing).map(Ok).take_until(ended.cancelled_owned());
+        let commands = commands.chain(last_words.filter_map(std::future::ready));
         Ok(Response::new(Box::pin(commands)))
     }
+}
+
+/// What a worker hears whose node id another one has. It must not dial again.
+fn replaced_by_another() -> Status {
+    Status::already_exists(
+        "another worker has registered with this node id: its data folder is a copy of this one's",
+    )
 }
 
 /// Listens to one worker.

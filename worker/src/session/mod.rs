@@ -63,6 +63,21 @@ pub enum Error {
     Refused(#[source] data_dir::Error),
 }
 
+impl Error {
+    /// Whether dialling again would only take the node from the worker that has it now.
+    fn is_final(&self) -> bool {
+        match self {
+            Self::Status(status) => status.code() == tonic::Code::AlreadyExists,
+            Self::Channel(_)
+            | Self::Silent(_)
+            | Self::Ended
+            | Self::Convert(_)
+            | Self::NoWelcome
+            | Self::Refused(_) => false,
+        }
+    }
+}
+
 /// Who this worker is towards the coordinator.
 #[derive(Debug)]
 pub struct Node {
@@ -104,6 +119,14 @@ impl Session {
             if began.elapsed() >= GOOD_SESSION {
                 backoff.reset();
                 last_words.clear();
+            }
+            if error.is_final() {
+                tracing::error!(
+                    coordinator = %address, node_id = %self.node.with_data(|data| data.node()), error = %Chain(&error),
+                    "no session any more: one of two workers with one node id must get a data folder of its own"
+                );
+                // Ending would only make a supervisor start the same again. What runs is fenced in its time.
+                return token.cancelled().await;
             }
             let words = Chain(&error).to_string();
             // A coordinator that is away for an hour is one line, not a thousand.
