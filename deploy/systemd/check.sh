@@ -13,5 +13,5 @@ docker run --rm --init --label dockmgr.check=1 --volume "$PWD:/units:ro" dockmgr
     ln -s /bin/true /usr/local/bin/dockmgr-worker
     useradd --system dockmgr
     cp /units/*.service /etc/systemd/system/
-    systemd-analyze verify --man=no dockmgr-coordinator.service dockmgr-worker.service'
+    systemd-analyze verify --man=no dockmgr-coordinator.service dockmgr-worker.service dockmgr-guard.service'
 echo "systemd units are valid"

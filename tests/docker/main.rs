@@ -2,6 +2,7 @@
 
 mod codes;
 mod crowd;
+mod fencing;
 mod images;
 mod limits;
 mod output;

@@ -21,6 +21,7 @@ use crate::capacity;
 use crate::config::{Config, RuntimeChoice};
 use crate::data_dir::DataDir;
 use crate::fence::{LeaderContact, watch_forever};
+use crate::guard::{Keeper, Mode, Records};
 use crate::health::{Health, probe_forever};
 use crate::images::{ImageNames, Images, Index, clean_up_forever, list_forever};
 use crate::journal::{Journal, JournalFile};
@@ -63,7 +64,7 @@ async fn serve(
     broken: &CancellationToken,
 ) -> anyhow::Result<()> {
     let data = DataDir::open(&config.data)?;
-    let node_id = data.node();
+    let (node_id, data_root) = (data.node(), data.root().to_owned());
     let journal = JournalFile::open(&data.root().join("journal"))?;
     let entries = journal.entries().clone();
     let runtime = runtime(&config, data.root())?;
@@ -72,6 +73,7 @@ async fn serve(
     health.probe(&runtime, data.root(), config.watermark).await;
     let boot_id = boot_id(&config.boot_id_file)?;
     let contact = LeaderContact::open(data.root(), &boot_id).context("open the contact file")?;
+    let guard = guard_records(&config, data.root(), &boot_id)?;
     let context = Arc::new(Context {
         journal: Journal::start(journal, tasks, broken.clone()),
         outbox: Outbox::new(data.starts()),
@@ -82,6 +84,7 @@ async fn serve(
         node_name: config.name.clone(),
         boot_id,
         contact,
+        guard,
         allowed_mounts: AllowedMounts::new(&config.allow_mounts)
             .context("find the folders of --allow-mount")?,
         starts: Arc::new(Semaphore::new(starts())),
@@ -99,6 +102,7 @@ async fn serve(
         data: Mutex::new(data),
         images: image_names,
     });
+    keep_guard(&config, &attempts, data_root.as_path(), tasks).await?;
     attempts.adopt(entries);
     background(&config, tasks, &attempts, names);
     let upload = upload(&config, node_id, node.incarnation, &attempts);
@@ -111,6 +115,25 @@ async fn serve(
         // Nothing can be remembered any more: the supervisor starts us again.
         () = broken.cancelled() => {}
     }
+    Ok(())
+}
+
+/// Where the guard is told of containers; nowhere without a guard.
+fn guard_records(config: &Config, root: &Path, boot_id: &str) -> anyhow::Result<Option<Records>> {
+    if config.guard == Mode::Off {
+        return Ok(None);
+    }
+    Records::open(root, boot_id).context("make the guard's folder").map(Some)
+}
+
+/// Starts the guard, where that is the worker's to do, and sees to it that there is one.
+async fn keep_guard(config: &Config, attempts: &Attempts, root: &Path, tasks: &Tasks) -> anyhow::Result<()> {
+    let context = attempts.context();
+    let Some(records) = context.guard.clone() else { return Ok(()) };
+    let keeper = Keeper::open(config.guard, root, &config.boot_id_file, records, context.health.clone());
+    let mut keeper = keeper.context("open the guard's folder")?;
+    keeper.first_look().await;
+    tasks.spawn("guard keeper", keeper.keep_forever(tasks.token().clone()));
     Ok(())
 }
 

@@ -29,6 +29,8 @@ struct Known {
     daemon: Option<String>,
     /// Why no work is taken because of disks.
     disks: Vec<String>,
+    /// Why no work is taken because of the guard.
+    guard: Option<String>,
     info: Option<DaemonInfo>,
     outages: u64,
     low_disk: u64,
@@ -40,7 +42,7 @@ impl Health {
     pub fn status(&self) -> NodeStatus {
         let known = self.known();
         NodeStatus {
-            not_ready: known.daemon.iter().chain(&known.disks).cloned().collect(),
+            not_ready: known.daemon.iter().chain(&known.disks).chain(&known.guard).cloned().collect(),
             disk_free: known.disk_free,
             images: known.info.as_ref().map_or(0, |info| info.images),
         }
@@ -64,6 +66,18 @@ impl Health {
     /// How often a disk was found low so far.
     pub fn low_disk_count(&self) -> u64 {
         self.known().low_disk
+    }
+
+    /// Notes whether the guard runs; `Some` says why no work is taken without it.
+    pub fn set_guard(&self, problem: Option<String>) {
+        let mut known = self.known();
+        if known.guard != problem {
+            match &problem {
+                Some(reason) => tracing::warn!(reason, "node not ready"),
+                None => tracing::info!("guard runs"),
+            }
+        }
+        known.guard = problem;
     }
 
     /// Notes the failure of a call: a connection that was refused or broke may mean that the daemon was restarted.

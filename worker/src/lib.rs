@@ -12,6 +12,7 @@ pub mod capture;
 pub mod config;
 pub mod data_dir;
 pub mod fence;
+pub mod guard;
 pub mod health;
 pub mod images;
 pub mod journal;

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use dockmgr_support::telemetry;
-use dockmgr_worker::config::{Config, Flags};
-use dockmgr_worker::{app, data_dir};
+use dockmgr_worker::config::{Config, Flags, Part};
+use dockmgr_worker::{app, data_dir, guard};
 
-/// Another worker holds the data folder; `EX_TEMPFAIL`.
+/// Another worker, or another guard, holds the data folder; `EX_TEMPFAIL`.
 const LOCKED: u8 = 75;
 /// The command line, the environment or the configuration file is wrong.
 const USAGE: u8 = 2;
@@ -22,6 +22,9 @@ fn main() -> ExitCode {
             return ExitCode::from(code);
         }
     };
+    if let Some(Part::Guard(flags)) = flags.part {
+        return stand_guard(&flags.into());
+    }
     let started = Config::new(flags).map_err(anyhow::Error::from).and_then(|config| {
         telemetry::start(config.log_format, &config.log_level).map_err(anyhow::Error::msg)?;
         Ok(config)
@@ -42,6 +45,19 @@ fn run(config: Config) -> ExitCode {
         Err(error) => {
             let locked = matches!(error.downcast_ref(), Some(data_dir::Error::Locked(_)));
             complain(&error, if locked { LOCKED } else { 1 })
+        }
+    }
+}
+
+fn stand_guard(options: &guard::Options) -> ExitCode {
+    if let Err(problem) = telemetry::start(telemetry::Format::Text, "info") {
+        return complain(&anyhow::Error::msg(problem), 1);
+    }
+    match guard::run(options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let code = if matches!(error, guard::Error::Locked(_)) { LOCKED } else { 1 };
+            complain(&error.into(), code)
         }
     }
 }

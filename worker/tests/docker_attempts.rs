@@ -79,6 +79,7 @@ impl Worker {
             images: Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone()),
             health,
             contact,
+            guard: None,
             identity: Arc::new(known),
             node_name: "n1".into(),
             boot_id: "boot".into(),

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockmgr_core::agent::{
-    Action, Capture as CaptureState, Container, Doubt, Observed, Phase, Stop, Wanted, is_fenced, plan,
+    Action, Capture as CaptureState, Container, Doubt, Guarded, Observed, Phase, Stop, Wanted, is_fenced,
+    plan,
 };
 use dockmgr_core::cluster::{Progress, Start};
 use dockmgr_core::ids::AttemptId;
@@ -161,6 +162,11 @@ impl Driver {
             self.limit_from(started.boot);
             self.begin_sampling();
         }
+        if matches!(self.entry.phase, Phase::StartIntent | Phase::Started)
+            && let Err(error) = self.tell_guard()
+        {
+            tracing::error!(attempt = %self.attempt, %error, "guard not told of a container");
+        }
         // The spool is removed only after its end was delivered, and an end that was never written cannot be.
         let delivered = !self.context.spool.attempts().contains(&self.attempt)
             || self.entry.end.as_ref().is_some_and(|end| end.log_end.is_none());
@@ -176,6 +182,15 @@ impl Driver {
             (Phase::Created | Phase::StartIntent, _) => Progress::Starting { image_digest: digest },
             (Phase::Intent | Phase::Ended, _) => Progress::Accepted,
         });
+    }
+
+    /// Tells the guard what this attempt is about to run, or runs.
+    pub(super) fn tell_guard(&self) -> std::io::Result<()> {
+        let (Some(guard), Some(container)) = (&self.context.guard, self.container_id()) else {
+            return Ok(());
+        };
+        let container = container.as_str().to_owned();
+        guard.write(self.attempt, &Guarded { container, on_lost: self.start().spec.on_lost })
     }
 
     /// Sets the run time-out, counted from the start.

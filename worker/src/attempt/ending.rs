@@ -131,6 +131,9 @@ impl Driver {
             tracing::warn!(error = %Chain(&error), "spool not removed");
             tokio::time::sleep(Duration::from_secs(5)).await;
         }
+        if let Some(guard) = &self.context.guard {
+            guard.remove(self.attempt);
+        }
         self.journal(Change::Forgotten).await?;
         self.context.outbox.remove(self.attempt);
         tracing::debug!("attempt forgotten");

@@ -24,6 +24,7 @@ use dockmgr_support::tasks::Tasks;
 use tokio::sync::Semaphore;
 
 use crate::fence::LeaderContact;
+use crate::guard::Records;
 use crate::health::Health;
 use crate::images::Images;
 use crate::journal::Journal;
@@ -48,6 +49,8 @@ pub struct Context {
     pub health: Health,
     /// When the leader was last heard of.
     pub contact: LeaderContact,
+    /// What the guard is told; `None` where there is no guard.
+    pub guard: Option<Records>,
     /// Whose containers these are; set when the cluster is known, before any attempt.
     pub identity: Arc<OnceLock<ContainerIdentity>>,
     /// Name of the node, for the environment of containers.

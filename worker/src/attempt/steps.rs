@@ -112,6 +112,10 @@ impl Driver {
         if matches!(self.seen.container, Container::Exited(_) | Container::Running) {
             self.doubt_the_daemon();
         }
+        if matches!(self.seen.container, Container::Exited(_)) {
+            let guard = self.context.guard.as_ref();
+            self.seen.stopping.by_guard = guard.is_some_and(|guard| guard.was_killed(self.attempt));
+        }
         self.state = state;
     }
 
@@ -263,6 +267,12 @@ impl Driver {
         let permit = self.context.starts.clone().acquire_owned().await;
         // The wait for the permit may have been long: a stop, or a lost leader, may have come first.
         if self.next_action() != Action::Start {
+            return;
+        }
+        if let Err(error) = self.tell_guard() {
+            let words = format!("the guard cannot be told of it: {error}");
+            self.seen.failure =
+                Some(Ending { retryable: true, ..Ending::because(EndReason::StartFailed, words) });
             return;
         }
         self.seen.start = StartRequest::Sent;

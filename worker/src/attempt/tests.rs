@@ -70,6 +70,7 @@ impl Rig {
             images: Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone()),
             health,
             identity: Arc::new(identity),
+            guard: Some(Records::open(root, "boot").expect("the guard's folder opens")),
             contact: LeaderContact::open(root, "boot").expect("the contact file opens"),
             node_name: "n1".into(),
             boot_id: "boot".into(),

@@ -2,12 +2,16 @@
 
 use std::path::PathBuf;
 
-use super::RuntimeChoice;
+use super::{BOOT_ID, DEFAULT_DATA, RuntimeChoice};
+use crate::guard::{Mode, Options};
 
 /// Runs attempts of a dockmgr cluster on this machine's Docker daemon.
 #[derive(Debug, Default, clap::Parser)]
 #[command(name = "dockmgr-worker", version, max_term_width = 100)]
 pub struct Flags {
+    /// Another part of the program.
+    #[command(subcommand)]
+    pub part: Option<Part>,
     /// Addresses of the coordinators, tried in turn.
     #[arg(long, value_name = "URL", value_delimiter = ',', env = "DOCKMGR_WORKER_COORDINATOR")]
     pub coordinator: Vec<String>,
@@ -56,6 +60,10 @@ pub struct Flags {
     /// How log lines look: text or json [default: text].
     #[arg(long, value_name = "FORMAT", env = "DOCKMGR_WORKER_LOG_FORMAT")]
     pub log_format: Option<String>,
+    /// Who runs the guard, which kills the containers of a dead or hung worker before they are replaced: the worker itself
+    /// (on, as root), somebody else (external), or nobody (off) [default: on as root, else external; off with --runtime fake].
+    #[arg(long, value_enum, env = "DOCKMGR_WORKER_GUARD")]
+    pub guard: Option<Mode>,
     /// File with the boot id of the host; tests put one of their own in its place to play a reboot.
     #[arg(long, hide = true, value_name = "FILE", env = "DOCKMGR_WORKER_BOOT_ID_FILE")]
     pub boot_id_file: Option<PathBuf>,
@@ -65,4 +73,32 @@ pub struct Flags {
     /// Home folder, where Docker's configuration is otherwise.
     #[arg(long, hide = true, env = "HOME")]
     pub home: Option<String>,
+}
+
+/// Parts of the program that run by themselves.
+#[derive(Debug, clap::Subcommand)]
+pub enum Part {
+    /// Kills the containers of a worker that lost its leader and cannot do it itself. Needs root.
+    Guard(GuardFlags),
+}
+
+/// The guard's command line.
+#[derive(Debug, clap::Args)]
+pub struct GuardFlags {
+    /// The worker's data folder.
+    #[arg(long, value_name = "DIR", env = "DOCKMGR_WORKER_DATA", default_value = DEFAULT_DATA)]
+    data: PathBuf,
+    /// Go on when there is no worker and nothing to guard: for a supervisor that would only start it again.
+    #[arg(long)]
+    stay: bool,
+    /// File with the boot id of the host; the worker's own.
+    #[arg(long, hide = true, value_name = "FILE", default_value = BOOT_ID)]
+    boot_id_file: PathBuf,
+}
+
+impl From<GuardFlags> for Options {
+    fn from(flags: GuardFlags) -> Self {
+        let GuardFlags { data, stay, boot_id_file } = flags;
+        Self { data, boot_id_file, stay }
+    }
 }

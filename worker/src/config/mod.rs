@@ -5,7 +5,7 @@
 mod flags;
 mod values;
 
-pub use flags::Flags;
+pub use flags::{Flags, GuardFlags, Part};
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use dockmgr_support::telemetry::Format;
 use serde::Deserialize;
 
 use crate::capacity::Overrides;
+use crate::guard::Mode;
 use crate::images::Limits;
 use crate::spool::Watermark;
 
@@ -86,6 +87,8 @@ pub struct Config {
     pub watermark: Watermark,
     /// Folder of Docker's own configuration, and the home folder, for registry credentials.
     pub docker_config: (Option<String>, Option<String>),
+    /// Who sees to it that there is a guard.
+    pub guard: Mode,
     /// File with the boot id of the host.
     pub boot_id_file: PathBuf,
     /// How log lines look.
@@ -117,6 +120,7 @@ struct File {
     memory: Option<String>,
     docker: Option<String>,
     runtime: Option<RuntimeChoice>,
+    guard: Option<Mode>,
     allow_mounts: Vec<PathBuf>,
     ca: Option<PathBuf>,
     cert: Option<PathBuf>,
@@ -172,6 +176,7 @@ impl Config {
             ));
         }
         let allow_mounts = if flags.allow_mount.is_empty() { file.allow_mounts } else { flags.allow_mount };
+        let runtime = flags.runtime.or(file.runtime).unwrap_or(RuntimeChoice::Docker);
         Ok(Self {
             coordinators: values::addresses(&coordinators)?,
             data: flags.data.or(file.data).unwrap_or_else(|| PathBuf::from(DEFAULT_DATA)),
@@ -182,7 +187,8 @@ impl Config {
                 memory: flags.memory.or(file.memory).map(|size| values::size("memory", &size)).transpose()?,
             },
             docker: values::socket(&text(flags.docker, file.docker, crate::runtime::docker::DEFAULT_SOCKET))?,
-            runtime: flags.runtime.or(file.runtime).unwrap_or(RuntimeChoice::Docker),
+            guard: guard_mode(flags.guard.or(file.guard), runtime)?,
+            runtime,
             allow_mounts: values::folders(allow_mounts)?,
             credentials,
             images: image_limits(&file.images)?,
@@ -192,6 +198,20 @@ impl Config {
             log_format: values::log_format(flags.log_format.or(file.log_format))?,
             log_level: text(flags.log_level, file.log_level, "info"),
         })
+    }
+}
+
+/// Who runs the guard. Only root can kill what belongs to root's daemon.
+fn guard_mode(said: Option<Mode>, runtime: RuntimeChoice) -> Result<Mode, Error> {
+    let root = rustix::process::geteuid().is_root();
+    match (said, runtime) {
+        (Some(Mode::On), _) if !root => Err(values::wrong(
+            "guard",
+            "on needs root; run `dockmgr-worker guard --stay` as root and say external here",
+        )),
+        (Some(mode), _) => Ok(mode),
+        (None, RuntimeChoice::Fake) => Ok(Mode::Off),
+        (None, RuntimeChoice::Docker) => Ok(if root { Mode::On } else { Mode::External }),
     }
 }
 
