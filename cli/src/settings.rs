@@ -4,13 +4,14 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use dockmgr_client::{Client, Options};
+use dockmgr_client::{Client, Options, Told};
 use dockmgr_support::channel::{Address, Credentials};
 use dockmgr_support::dev_token;
 use dockmgr_support::secret::ApiToken;
 
 use crate::contexts::{Context, Contexts};
 use crate::failure::Failure;
+use crate::output::say;
 
 /// Where `cluster-cli dev` listens.
 pub(crate) const DEFAULT_SERVER: &str = "http://127.0.0.1:7443";
@@ -80,7 +81,7 @@ impl Reach {
             None => dev_token_for(&servers),
         };
         let credentials = Credentials { ca: context.ca, cert: context.cert, key: context.key, token };
-        Ok(Options::new(servers, credentials))
+        Ok(Options { told: Told::new(|error| say(&format!("{error}; trying again"))), ..Options::new(servers, credentials) })
     }
 
     /// Flags over environment over context over defaults.

@@ -22,8 +22,8 @@ const LONGEST_DELAY: Duration = Duration::from_secs(2);
 pub(crate) enum Repeat {
     /// It changes nothing, or it carries a request id.
     Harmless,
-    /// It would do its work again.
-    Never,
+    /// It removes something: when a try whose outcome is open is repeated, the thing may be gone already, and that is success.
+    Removes,
 }
 
 pub(crate) fn backoff() -> Backoff {
@@ -43,23 +43,32 @@ impl Client {
     where
         Q: Clone,
         F: Future<Output = Result<Response<R>, Status>>,
+        R: Default,
     {
+        let mut open = false;
         let deadline = Instant::now() + self.call_timeout();
         let mut delays = backoff();
         loop {
             let mut message = Request::new(request.clone());
             message.set_timeout(deadline.saturating_duration_since(Instant::now()));
             let error = match tokio::time::timeout_at(deadline, call(self.link(), message)).await {
-                Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                Ok(Ok(answer)) => {
+                    self.answered();
+                    return Ok(answer.into_inner());
+                }
                 Ok(Err(status)) => self.failure(&status),
                 Err(_elapsed) => return Err(self.overdue()),
             };
             let delay = delays.next_delay();
-            if repeat == Repeat::Never || !error.is_retryable() || Instant::now() + delay >= deadline {
+            if open && repeat == Repeat::Removes && error.code() == Some(Code::NotFound) {
+                return Ok(R::default());
+            }
+            if !error.is_retryable() || Instant::now() + delay >= deadline {
                 return Err(error);
             }
             tracing::debug!(%error, "call failed, trying again");
-            self.turn();
+            open |= !error.changed_nothing();
+            self.turn(&error);
             tokio::time::sleep(delay).await;
         }
     }
@@ -70,7 +79,7 @@ impl Client {
         if timed_out && status.message().to_ascii_lowercase().contains("timeout expired") {
             return self.overdue();
         }
-        Error::from_status(self.server(), status)
+        self.meaning(status)
     }
 
     pub(crate) fn overdue(&self) -> Error {

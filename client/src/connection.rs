@@ -3,7 +3,7 @@
 //! Owns the channels. Every clone of a [`Client`] shares them; they reconnect by themselves.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dockmgr_support::channel::{self, Address, Bearer, CONNECT_TIMEOUT, Credentials};
@@ -17,6 +17,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::banner;
 use crate::call::backoff;
 use crate::error::Error;
+use crate::outage::{Outage, Told};
 
 /// Deadline of an ordinary call: a coordinator that is alive answers within milliseconds, a busy one within seconds.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
@@ -37,18 +38,20 @@ pub struct Options {
     pub credentials: Credentials,
     /// Deadline of one ordinary call, its retries included.
     pub call_timeout: Duration,
+    /// Called once in an outage that lasts: a person who waits should know what for.
+    pub told: Told,
 }
 
 impl Options {
     /// One coordinator without TLS material and token.
     pub fn for_server(server: &str) -> Result<Self, Error> {
         let address = Address::parse(server).map_err(Error::Prepare)?;
-        Ok(Self { servers: vec![address], credentials: Credentials::default(), call_timeout: CALL_TIMEOUT })
+        Ok(Self::new(vec![address], Credentials::default()))
     }
 
     /// Several coordinators of one cluster.
     pub fn new(servers: Vec<Address>, credentials: Credentials) -> Self {
-        Self { servers, credentials, call_timeout: CALL_TIMEOUT }
+        Self { servers, credentials, call_timeout: CALL_TIMEOUT, told: Told::default() }
     }
 }
 
@@ -65,12 +68,15 @@ struct Inner {
     current: AtomicUsize,
     bearer: Bearer,
     call_timeout: Duration,
+    outage: Outage,
 }
 
 #[derive(Debug)]
 struct Server {
     address: Address,
     channel: Channel,
+    /// It has answered as one of ours: what breaks later is a broken connection and no foreign program.
+    proven: AtomicBool,
 }
 
 impl Client {
@@ -129,8 +135,27 @@ impl Client {
         InterceptedService::new(channel, self.inner.bearer.clone())
     }
 
+    /// What a status means, coming from the current coordinator.
+    pub(crate) fn meaning(&self, status: &tonic::Status) -> Error {
+        let server = &self.inner.servers[self.at()];
+        let error = Error::from_status(&server.address, status);
+        match error {
+            Error::NotGrpc { server: name, cause } if server.proven.load(Ordering::Relaxed) => {
+                Error::Unreachable { server: name, cause }
+            }
+            other => other,
+        }
+    }
+
+    /// Tells that the current coordinator has answered.
+    pub(crate) fn answered(&self) {
+        self.inner.servers[self.at()].proven.store(true, Ordering::Relaxed);
+        self.inner.outage.over();
+    }
+
     /// Turns to the next coordinator after the current one failed.
-    pub(crate) fn turn(&self) {
+    pub(crate) fn turn(&self, error: &Error) {
+        self.inner.outage.goes_on(error);
         let next = (self.at() + 1) % self.inner.servers.len();
         self.inner.current.store(next, Ordering::Relaxed);
     }
@@ -140,17 +165,18 @@ impl Client {
     }
 
     fn prepare(options: Options) -> Result<Self, Error> {
+        let call_timeout = options.call_timeout;
         let mut servers = Vec::with_capacity(options.servers.len());
         for address in options.servers {
             let endpoint = channel::endpoint(&address, &options.credentials).map_err(Error::Prepare)?;
-            servers.push(Server { address, channel: endpoint.connect_lazy() });
+            servers.push(Server { address, channel: endpoint.connect_lazy(), proven: AtomicBool::new(false) });
         }
         if servers.is_empty() {
             return Err(Error::NoServer);
         }
         let bearer = Bearer::new(options.credentials.token.as_ref());
         let inner =
-            Inner { servers, current: AtomicUsize::new(0), bearer, call_timeout: options.call_timeout };
+            Inner { servers, current: AtomicUsize::new(0), bearer, call_timeout, outage: Outage::new(options.told) };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -160,7 +186,10 @@ impl Client {
         let mut health = HealthClient::new(server.channel.clone());
         let check = health.check(HealthCheckRequest { service: String::new() });
         match tokio::time::timeout(CONNECT_TIMEOUT, check).await {
-            Ok(Ok(answer)) => Ok(answer.into_inner().status() == ServingStatus::Serving),
+            Ok(Ok(answer)) => {
+                server.proven.store(true, Ordering::Relaxed);
+                Ok(answer.into_inner().status() == ServingStatus::Serving)
+            }
             Ok(Err(status)) if Error::is_from_server(&status) => Ok(false),
             Ok(Err(status)) => Err(unanswered(&server.address, &status).await),
             Err(_elapsed) => {

@@ -90,6 +90,11 @@ impl Error {
         }
     }
 
+    /// Whether the call certainly had no effect: nobody led, so nobody carried it out.
+    pub(crate) fn changed_nothing(&self) -> bool {
+        self.refusal().is_some_and(|refusal| refusal.reason == "NO_LEADER")
+    }
+
     /// The gRPC code of the coordinator's answer; `None` if it did not answer.
     pub fn code(&self) -> Option<Code> {
         match self {

@@ -107,10 +107,10 @@ impl Client {
         .await
     }
 
-    /// Forgets an ended job. Never sent twice.
+    /// Forgets an ended job. A try whose outcome stays open is repeated; what is gone by then counts as removed.
     pub async fn delete_job(&self, request: v1::DeleteJobRequest) -> Result<v1::DeleteJobResponse, Error> {
         self.unary(
-            Repeat::Never,
+            Repeat::Removes,
             request,
             |link, message| async move { service(link).delete_job(message).await },
         )

@@ -22,6 +22,7 @@ mod events;
 mod follow;
 mod jobs;
 mod nodes;
+mod outage;
 mod stitch;
 mod wait;
 mod watch;
@@ -31,6 +32,7 @@ pub use error::{Error, FieldViolation, Refusal};
 pub use events::EventWatch;
 pub use follow::LogFollow;
 pub use jobs::new_request_id;
+pub use outage::Told;
 pub use watch::JobWatch;
 
 /// How long a wait, a watch or a follow outlives its coordinator: long enough for a restart, an upgrade or a failover,

@@ -55,10 +55,10 @@ impl Client {
         .await
     }
 
-    /// Forgets a silent node. Never sent twice.
+    /// Forgets a silent node. A try whose outcome stays open is repeated; what is gone by then counts as removed.
     pub async fn delete_node(&self, request: v1::DeleteNodeRequest) -> Result<v1::DeleteNodeResponse, Error> {
         self.unary(
-            Repeat::Never,
+            Repeat::Removes,
             request,
             |link, message| async move { service(link).delete_node(message).await },
         )

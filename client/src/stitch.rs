@@ -38,6 +38,7 @@ impl<T> Stitch<T> {
         loop {
             match self.step(&open).await {
                 Ok(Some(message)) => {
+                    self.client.answered();
                     self.failing_since = None;
                     self.delays.reset();
                     return Ok(Some(message));
@@ -61,7 +62,7 @@ impl<T> Stitch<T> {
             return Err(error);
         }
         tracing::debug!(%error, "stream broke, opening it again");
-        self.client.turn();
+        self.client.turn(&error);
         tokio::time::sleep(self.delays.next_delay()).await;
         Ok(())
     }

@@ -100,13 +100,12 @@ where
         // The one that was made ready answers; its clone takes the next call.
         let clone = self.local.clone();
         let mut local = std::mem::replace(&mut self.local, clone);
-        if LOCAL.iter().any(|prefix| request.uri().path().starts_with(prefix)) {
-            return Box::pin(local.call(request));
-        }
         let (leading, peers) = (self.leading.clone(), Arc::clone(&self.peers));
         Box::pin(async move {
             let forwarded = request.headers().contains_key(FORWARDED);
-            let mut answer = match place(&leading).await {
+            let own = LOCAL.iter().any(|prefix| request.uri().path().starts_with(prefix));
+            let place = if own { Place::Here } else { place(&leading).await };
+            let mut answer = match place {
                 Place::Here => local.call(request).await?,
                 Place::There(leader) if forwarded => refuse(status::not_leader(leader.address.as_deref())),
                 Place::There(leader) => match pass_on(&leading, &peers, &leader, request).await {

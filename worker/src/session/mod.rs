@@ -23,6 +23,7 @@ use dockmgr_core::spec::{LabelKey, LabelValue, Resources};
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::channel::{Address, Credentials};
 use dockmgr_support::error_chain::Chain;
+use dockmgr_support::route::Routes;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::Attempts;
@@ -113,9 +114,11 @@ impl Session {
     pub async fn run(self, token: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut last_words = String::new();
-        for address in self.coordinators.iter().cycle() {
+        let mut routes = Routes::new(self.coordinators.clone(), self.credentials.clone());
+        loop {
+            let Some(address) = token.run_until_cancelled(routes.next()).await else { return };
             let began = tokio::time::Instant::now();
-            let Err(error) = self.hold(address, &token).await else { return };
+            let Err(error) = self.hold(&address, &token).await else { return };
             if began.elapsed() >= GOOD_SESSION {
                 backoff.reset();
                 last_words.clear();

@@ -20,6 +20,7 @@ use dockmgr_core::ids::{AttemptId, Incarnation, NodeId};
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::channel::{self, Address, Credentials};
 use dockmgr_support::error_chain::Chain;
+use dockmgr_support::route::Routes;
 use tokio_util::sync::CancellationToken;
 
 use crate::spool::{self, Spool};
@@ -76,9 +77,11 @@ impl Upload {
     pub async fn run(self, token: CancellationToken) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut last_words = String::new();
-        for address in self.coordinators.iter().cycle() {
+        let mut routes = Routes::new(self.coordinators.clone(), self.credentials.clone());
+        loop {
+            let Some(address) = token.run_until_cancelled(routes.next()).await else { return };
             let mut got_on = false;
-            let held = token.run_until_cancelled(self.hold(address, &mut got_on)).await;
+            let held = token.run_until_cancelled(self.hold(&address, &mut got_on)).await;
             let Some(Err(error)) = held else { return };
             if got_on {
                 backoff.reset();
