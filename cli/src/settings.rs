@@ -81,7 +81,10 @@ impl Reach {
             None => dev_token_for(&servers),
         };
         let credentials = Credentials { ca: context.ca, cert: context.cert, key: context.key, token };
-        Ok(Options { told: Told::new(|error| say(&format!("{error}; trying again"))), ..Options::new(servers, credentials) })
+        Ok(Options {
+            told: Told::new(|error| say(&format!("{error}; trying again"))),
+            ..Options::new(servers, credentials)
+        })
     }
 
     /// Flags over environment over context over defaults.

@@ -169,14 +169,23 @@ impl Client {
         let mut servers = Vec::with_capacity(options.servers.len());
         for address in options.servers {
             let endpoint = channel::endpoint(&address, &options.credentials).map_err(Error::Prepare)?;
-            servers.push(Server { address, channel: endpoint.connect_lazy(), proven: AtomicBool::new(false) });
+            servers.push(Server {
+                address,
+                channel: endpoint.connect_lazy(),
+                proven: AtomicBool::new(false),
+            });
         }
         if servers.is_empty() {
             return Err(Error::NoServer);
         }
         let bearer = Bearer::new(options.credentials.token.as_ref());
-        let inner =
-            Inner { servers, current: AtomicUsize::new(0), bearer, call_timeout, outage: Outage::new(options.told) };
+        let inner = Inner {
+            servers,
+            current: AtomicUsize::new(0),
+            bearer,
+            call_timeout,
+            outage: Outage::new(options.told),
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 

@@ -109,11 +109,9 @@ impl Client {
 
     /// Forgets an ended job. A try whose outcome stays open is repeated; what is gone by then counts as removed.
     pub async fn delete_job(&self, request: v1::DeleteJobRequest) -> Result<v1::DeleteJobResponse, Error> {
-        self.unary(
-            Repeat::Removes,
-            request,
-            |link, message| async move { service(link).delete_job(message).await },
-        )
+        self.unary(Repeat::Removes, request, |link, message| async move {
+            service(link).delete_job(message).await
+        })
         .await
     }
 }

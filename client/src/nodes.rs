@@ -57,11 +57,9 @@ impl Client {
 
     /// Forgets a silent node. A try whose outcome stays open is repeated; what is gone by then counts as removed.
     pub async fn delete_node(&self, request: v1::DeleteNodeRequest) -> Result<v1::DeleteNodeResponse, Error> {
-        self.unary(
-            Repeat::Removes,
-            request,
-            |link, message| async move { service(link).delete_node(message).await },
-        )
+        self.unary(Repeat::Removes, request, |link, message| async move {
+            service(link).delete_node(message).await
+        })
         .await
     }
 

@@ -60,7 +60,8 @@ impl Routes {
 
     /// Never a step down from TLS, and not where it has just failed.
     fn may_go_to(&self, leader: &Address, via: &Address) -> bool {
-        let avoided = self.detour.as_ref().is_some_and(|(bad, until)| bad == leader && Instant::now() < *until);
+        let avoided =
+            self.detour.as_ref().is_some_and(|(bad, until)| bad == leader && Instant::now() < *until);
         !avoided && leader.is_tls() == via.is_tls()
     }
 
