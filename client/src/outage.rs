@@ -13,7 +13,10 @@ const QUIET: Duration = Duration::from_secs(3);
 
 /// Hears of an outage that lasts.
 #[derive(Clone, Default)]
-pub struct Told(Option<Arc<dyn Fn(&Error) + Send + Sync>>);
+pub struct Told(Option<Arc<Hear>>);
+
+/// What is called with the last error.
+type Hear = dyn Fn(&Error) + Send + Sync;
 
 impl Told {
     /// Calls `hear` once for each outage of more than three seconds, with the last error. It must not block.

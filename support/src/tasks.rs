@@ -73,15 +73,16 @@ impl Tasks {
 /// Counts one running task while it lives.
 struct Running {
     name: &'static str,
-    running: Arc<Mutex<BTreeMap<&'static str, usize>>>,
+    /// What [`Tasks`] counts.
+    counts: Arc<Mutex<BTreeMap<&'static str, usize>>>,
     fatal: bool,
 }
 
 impl Running {
     fn note(name: &'static str, tasks: &Tasks) -> Self {
-        let running = Arc::clone(&tasks.running);
-        *lock(&running).entry(name).or_default() += 1;
-        Self { name, running, fatal: tasks.fatal }
+        let counts = Arc::clone(&tasks.running);
+        *lock(&counts).entry(name).or_default() += 1;
+        Self { name, counts, fatal: tasks.fatal }
     }
 }
 
@@ -93,7 +94,7 @@ impl Drop for Running {
                 std::process::abort();
             }
         }
-        let mut running = lock(&self.running);
+        let mut running = lock(&self.counts);
         if let Some(count) = running.get_mut(self.name) {
             *count -= 1;
             if *count == 0 {

@@ -3,6 +3,7 @@
 use dockmgr_core::agent::Wanted;
 
 /// The newest wishes and acknowledgements.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told by somebody else")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Inbox {
     /// What the cluster wants.

@@ -131,7 +131,10 @@ impl Live<'_> {
         // Refuses an old leader, whose answers prove nothing.
         self.session.command(message)?;
         let Some(sequence) = answered else { return Ok(()) };
-        while let Some((awaited, sent)) = self.awaited.pop_front_if(|(awaited, _)| *awaited <= sequence) {
+        while let Some((awaited, sent)) =
+            self.awaited.front().copied().filter(|(awaited, _)| *awaited <= sequence)
+        {
+            self.awaited.pop_front();
             if awaited == sequence {
                 self.session.attempts.context().contact.heard(sent);
                 self.session.attempts.confirm();
