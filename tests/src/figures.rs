@@ -51,7 +51,8 @@ pub fn percentile(values: &mut [Duration], percent: usize) -> Duration {
 
 /// Bytes as mebibytes.
 pub fn mib(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    let tenths = bytes * 10 / (1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
 /// A time in milliseconds.

@@ -109,12 +109,9 @@ async fn serve(
     tasks.spawn("upload", upload.run(tasks.token().clone()));
     let session =
         Session { node, attempts, coordinators: config.coordinators, credentials: config.credentials };
-    tokio::select! {
-        // A signal: the session has said goodbye.
-        () = session.run(stop.clone()) => {}
-        // Nothing can be remembered any more: the supervisor starts us again.
-        () = broken.cancelled() => {}
-    }
+    // It ends after a signal, when it has said goodbye; or when nothing can be remembered any more: then the supervisor
+    // starts us again.
+    broken.run_until_cancelled(session.run(stop.clone())).await;
     Ok(())
 }
 

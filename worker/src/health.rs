@@ -72,9 +72,10 @@ impl Health {
     pub fn set_guard(&self, problem: Option<String>) {
         let mut known = self.known();
         if known.guard != problem {
-            match &problem {
-                Some(reason) => tracing::warn!(reason, "node not ready"),
-                None => tracing::info!("guard runs"),
+            if let Some(reason) = &problem {
+                tracing::warn!(reason, "node not ready");
+            } else {
+                tracing::info!("guard runs");
             }
         }
         known.guard = problem;
