@@ -49,13 +49,14 @@ async fn phase(table: &mut Table, name: &str, workers: &[StandIn], cluster: &Clu
     // A measurement needs its time; there is no condition to wait for.
     tokio::time::sleep(WATCH).await;
     let mut times: Vec<Duration> = workers.iter().flat_map(StandIn::take).collect();
-    let kept = (cluster.kept_output() - before) as f64 / begun.elapsed().as_secs_f64() / 1e6;
+    let millis_passed = u64::try_from(begun.elapsed().as_millis()).expect("a short time").max(1);
+    let kept = (cluster.kept_output() - before) / 1000 / millis_passed;
     let (middle, high) = (percentile(&mut times, 50), percentile(&mut times, 99));
     table.note(&format!("{name}: p50"), millis(middle));
     table.goal(&format!("{name}: p99"), &format!("< {}", millis(GOAL)), millis(high), high < GOAL);
     table.note(&format!("{name}: most"), millis(percentile(&mut times, 100)));
     if flood.is_some() {
-        table.note(&format!("{name}: output taken in"), format!("{kept:.0} MB/s"));
+        table.note(&format!("{name}: output taken in"), format!("{kept} MB/s"));
     }
 }
 

@@ -28,7 +28,7 @@ async fn main() -> ExitCode {
     let used = cluster.coordinator().cpu_time();
     // A measurement needs its time; the crowd's patience is longer.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let share = (cluster.coordinator().cpu_time() - used).as_secs_f64() / 5.0 * 100.0;
+    let share = cluster.coordinator().cpu_time().saturating_sub(used).as_secs_f64() / 5.0 * 100.0;
     table.goal(
         "4,000 silent connections: processor",
         &format!("<= {IDLE_GOAL} %"),

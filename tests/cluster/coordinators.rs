@@ -102,7 +102,7 @@ async fn a_killed_leader_is_replaced_and_nothing_that_runs_notices() {
     }
     let mut cluster = Cluster::builder().coordinators(3).workers(2).start().await;
     let (leader, follower) = (cluster.leader().await, cluster.follower().await);
-    let mut run = cluster.cli(["run", COUNTING]).env("DOCKMGR_SERVER", cluster.server_of(follower)).spawn();
+    let run = cluster.cli(["run", COUNTING]).env("DOCKMGR_SERVER", cluster.server_of(follower)).spawn();
     run.expect_stdout("line 3\n", STEP_LIMIT).await;
     let waiting = cluster.cli(["wait", "1"]).spawn();
     cluster.kill_coordinator_n(leader).await;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use dockmgr_proto::v1::{EndReason, TaskState, node};
+use dockmgr_proto::v1::{Attempt, EndReason, TaskState, node};
 use dockmgr_tests::docker::docker;
 use dockmgr_tests::{Cluster, STEP_LIMIT, eventually, needs, wait_until};
 use rustix::process::{Pid, Signal, kill_process};
@@ -114,7 +114,7 @@ async fn p14_a_stopped_workers_containers_are_killed_by_the_guard_and_the_worker
     cluster.worker(0).signal(Signal::CONT);
     wait_until("the attempt to be lost", STEP_LIMIT, async || {
         let task = cluster.job(lost).await.task.expect("one task");
-        let reason = task.attempts.first().map(|attempt| attempt.end_reason());
+        let reason = task.attempts.first().map(Attempt::end_reason);
         if reason == Some(EndReason::Lost) { Ok(()) } else { Err(format!("{task:?}")) }
     })
     .await;

@@ -57,7 +57,7 @@ impl Drop for Container {
 
 /// A data folder with contact as of now.
 struct Folder {
-    folder: TempDir,
+    root: TempDir,
     records: Records,
     contact: BootTime,
 }
@@ -70,12 +70,12 @@ impl Folder {
         let contact = BootTime(clock::boot_nanos());
         let known = Known { boot_id, last: Some(contact), fence_after };
         ContactFile::open(folder.path()).expect("opens").write(&known).expect("writes");
-        Self { folder, records, contact }
+        Self { root: folder, records, contact }
     }
 
     fn guard(&self, more: &[&str]) -> Guard {
         let mut command = Command::new(env!("CARGO_BIN_EXE_dockmgr-worker"));
-        command.args(["guard", "--data"]).arg(self.folder.path()).args(more).stdin(Stdio::null());
+        command.args(["guard", "--data"]).arg(self.root.path()).args(more).stdin(Stdio::null());
         Guard(command.spawn().expect("the guard starts"))
     }
 
@@ -138,7 +138,7 @@ fn a_folder_has_one_guard_and_what_it_knew_is_fenced_although_the_folder_is_gone
     let (_, mut container) = folder.put(1, OnLost::Retry);
     let mut first = folder.guard(&["--stay"]);
     wait_until("the guard holds its lock", Duration::from_secs(10), || {
-        let lock = fs::File::open(folder.folder.path().join("guard.lock"));
+        let lock = fs::File::open(folder.root.path().join("guard.lock"));
         lock.is_ok_and(|lock| {
             rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err()
         })

@@ -144,12 +144,11 @@ impl<'a> Faults<'a> {
                 None
             }
         };
-        let (mend, busy, what, lasts) = match found {
-            Some((mend, busy)) => (mend, busy, format!("{fault:?}"), lasts),
-            None => {
-                let (mend, what) = self.blip();
-                (mend, Vec::new(), what, Duration::from_millis(150))
-            }
+        let (mend, busy, what, lasts) = if let Some((mend, busy)) = found {
+            (mend, busy, format!("{fault:?}"), lasts)
+        } else {
+            let (mend, what) = self.blip();
+            (mend, Vec::new(), what, Duration::from_millis(150))
         };
         let name = if what.starts_with("reset of") { "reset" } else { fault.name() };
         *self.done.counts.entry(name).or_default() += 1;

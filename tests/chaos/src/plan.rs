@@ -83,7 +83,7 @@ pub(crate) fn plan(seed: u64, profile: Profile, length: Duration) -> Vec<Planned
     while at < length {
         let (fault, lasts) = draw(&mut random, profile);
         planned.push(Planned { at, lasts, fault });
-        at += BREATH + (GAP - BREATH).mul_f64(random.f64());
+        at += BREATH + GAP.saturating_sub(BREATH).mul_f64(random.f64());
     }
     planned
 }
@@ -168,7 +168,9 @@ mod tests {
         for profile in [Profile::Fake, Profile::Docker] {
             let planned = plan(42, profile, length);
             assert!(planned.len() >= 75, "{}", planned.len());
-            assert!(planned.windows(2).all(|two| two[1].at - two[0].at < Duration::from_secs(4)));
+            assert!(
+                planned.windows(2).all(|two| two[1].at.saturating_sub(two[0].at) < Duration::from_secs(4))
+            );
             assert_eq!(planned, plan(42, profile, length));
             assert_ne!(planned, plan(43, profile, length));
         }

@@ -82,7 +82,9 @@ async fn play(
     let mut verdict = Verdict::default();
     quiet(&mut world, &users, &load, stop, &mut verdict).await?;
     let (left, took) = oracle::settle(&leaks, &mut world).await;
-    left.into_iter().for_each(|what| verdict.blame("leaks after 60 s", what));
+    for what in left {
+        verdict.blame("leaks after 60 s", what);
+    }
     say(&format!("chaos: settled after {:.1} s, judging", took.as_secs_f64()));
     let executions = executions(&world);
     verdict.judge(&load, &load.clients[0], &executions, &done).await?;

@@ -239,15 +239,23 @@ impl Faults<'_> {
                 self.world.member(who).kill().await;
                 self.world.member(who).start();
             }
-            Mend::Start(who) => who.into_iter().for_each(|who| self.world.member(who).start()),
+            Mend::Start(who) => {
+                for who in who {
+                    self.world.member(who).start();
+                }
+            }
             Mend::Continue(who) => {
-                who.into_iter().for_each(|who| self.world.member(who).signal(Signal::CONT))
+                for who in who {
+                    self.world.member(who).signal(Signal::CONT);
+                }
             }
             Mend::ContinueAll(who) => self.world.member(who).signal_all(Signal::CONT),
             Mend::Heal(cuts) => cuts.into_iter().try_for_each(net::Cut::heal)?,
             Mend::Plug(who) => self.world.member(who).space.set_link(true)?,
             Mend::Proxies(which) => {
-                which.iter().for_each(|n| self.world.proxies[*n].behave(Behaviour::Clean))
+                for n in &which {
+                    self.world.proxies[*n].behave(Behaviour::Clean);
+                }
             }
             Mend::FreeDisk(n) => self.world.disks[n].free(),
             Mend::StartDaemon => {

@@ -4,6 +4,7 @@
 //! started below its folder is ended.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -34,7 +35,6 @@ impl Daemon {
         for part in ["data", "exec", "marks"] {
             std::fs::create_dir_all(folder.join(part)).context("make the daemon's folders")?;
         }
-        use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(folder.join("marks"), std::fs::Permissions::from_mode(0o777))
             .context("open the folder of marks to all")?;
         let mut daemon = Self { folder, process: None };

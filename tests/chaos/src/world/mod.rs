@@ -226,7 +226,7 @@ impl World {
             std::fs::create_dir(self.fake_folder(n)).context("make a folder for the fake")?;
             std::os::unix::fs::symlink(self.fake_folder(n), self.worker_folder(n).join("fake"))
                 .context("link the fake's folder")?;
-            let words = words::worker(n, &servers, &self.folder, self.daemon.as_ref())?;
+            let words = words::worker(n, &servers, &self.folder, self.daemon.as_ref());
             self.members.push(Member::new(Who::Worker(n), space, words, self.folder.clone()));
         }
         Ok(())

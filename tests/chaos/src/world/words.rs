@@ -104,7 +104,7 @@ pub(super) fn worker(
     servers: &[SocketAddr],
     folder: &Path,
     daemon: Option<&Daemon>,
-) -> anyhow::Result<Vec<String>> {
+) -> Vec<String> {
     let program = programs::binary("dockmgr-worker").display().to_string();
     let servers: Vec<String> = servers.iter().map(|server| format!("http://{server}")).collect();
     let name = format!("worker-{n}");
@@ -121,7 +121,7 @@ pub(super) fn worker(
             all.extend(words(&DOCKER_ROOM));
         }
     }
-    Ok(all)
+    all
 }
 
 fn help(program: &str) -> anyhow::Result<String> {
