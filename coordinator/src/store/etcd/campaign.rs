@@ -120,8 +120,12 @@ impl Etcd {
     async fn grant(&self) -> Result<Granted, Error> {
         let asked_at = clock::boot_nanos();
         let seconds = i64::try_from(self.lease_ttl.as_secs().max(1)).unwrap_or(i64::MAX);
-        let mut leases = self.link.leases();
-        let answer = self.link.call("grant a lease", leases.grant(seconds, None)).await?;
+        let leases = self.link.leases();
+        let grant = || {
+            let mut leases = leases.clone();
+            async move { leases.grant(seconds, None).await }
+        };
+        let answer = self.link.call("grant a lease", grant).await?;
         Ok(Granted { id: answer.id(), asked_at })
     }
 
@@ -132,8 +136,7 @@ impl Etcd {
         let txn = Txn::new()
             .when(vec![Compare::create_revision(leader, CompareOp::Equal, 0)])
             .and_then(vec![put, last]);
-        let mut kv = self.link.kv();
-        let answer = self.link.call("create the leader key", kv.txn(txn)).await?;
+        let answer = self.link.transact("create the leader key", &txn).await?;
         if !answer.succeeded() {
             return Ok(None);
         }
@@ -162,8 +165,12 @@ impl Etcd {
     }
 
     pub(super) async fn revoke(&self, lease: i64) {
-        let mut leases = self.link.leases();
-        if let Err(error) = within(REVOKE_TIMEOUT, "revoke a lease", leases.revoke(lease)).await {
+        let leases = self.link.leases();
+        let revoke = || {
+            let mut leases = leases.clone();
+            async move { leases.revoke(lease).await }
+        };
+        if let Err(error) = within(REVOKE_TIMEOUT, "revoke a lease", revoke).await {
             tracing::debug!(error = %error_chain::Chain(&error), "lease left to run out");
         }
     }

@@ -52,8 +52,7 @@ impl Etcd {
         let id = format!("{}-{}", chain.epoch, chain.sequence);
         let txn = self.transaction(chain, &id, set, guard);
         chain.undecided = Some(id);
-        let mut kv = self.link.kv();
-        match self.link.call("commit", kv.txn(txn)).await {
+        match self.link.transact("commit", &txn).await {
             Ok(answer) => {
                 chain.undecided = None;
                 self.read_answer(chain, &answer, guard)

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use etcd_client::{
-    Certificate, Client, ConnectOptions, Identity, KvClient, LeaseClient, TlsOptions, WatchClient,
+    Certificate, Client, ConnectOptions, Identity, KvClient, LeaseClient, TlsOptions, Txn, TxnResponse,
+    WatchClient,
 };
 
 use super::Error;
-use super::failure::classify;
+use super::failure::{classify, never_sent};
 
 /// How long a leader may be silent before another may take over. A killed leader is replaced within this time plus
 /// etcd's 0.5 s check interval, the candidates' 0.25 s poll and loading: under the 10 s that are promised, on a busy machine,
@@ -25,6 +26,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const PING_INTERVAL: Duration = Duration::from_secs(10);
 /// How long a ping may stay unanswered before the connection is dropped.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often a call is made that finds its member down. With one of three down each try finds one that is up with two
+/// chances in three; with all down this takes a fifth of a second.
+const UNREACHED_TRIES: u32 = 12;
+/// Between two of these: long enough not to spin, short against everything that waits for etcd.
+const UNREACHED_PAUSE: Duration = Duration::from_millis(20);
 /// Largest answer to a read. A page is halved until it fits; a single value is at most 1.5 MiB.
 const MAX_READ_BYTES: usize = 16 << 20;
 /// Largest watch message: etcd sends up to 1000 revisions in one when a watch catches up.
@@ -114,6 +120,16 @@ impl Link {
         self.client.kv_client().max_decoding_message_size(MAX_READ_BYTES)
     }
 
+    /// Runs one transaction under the deadline and sorts its error.
+    pub(super) async fn transact(&self, action: &'static str, txn: &Txn) -> Result<TxnResponse, Error> {
+        let kv = self.kv();
+        let transact = || {
+            let (mut kv, txn) = (kv.clone(), txn.clone());
+            async move { kv.txn(txn).await }
+        };
+        self.call(action, transact).await
+    }
+
     pub(super) fn leases(&self) -> LeaseClient {
         self.client.lease_client()
     }
@@ -123,22 +139,35 @@ impl Link {
     }
 
     /// Runs one call under the deadline and sorts its error.
-    pub(super) async fn call<T>(
-        &self,
-        action: &'static str,
-        call: impl Future<Output = Result<T, etcd_client::Error>>,
-    ) -> Result<T, Error> {
+    pub(super) async fn call<T, F>(&self, action: &'static str, call: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, etcd_client::Error>>,
+    {
         within(self.call_timeout, action, call).await
     }
 }
 
 /// Runs one call for at most `limit`. A call that is cut off may still take effect in etcd.
-pub(super) async fn within<T>(
+///
+/// One that reached no member is made again: calls are spread over all members, and one of three may be down for long.
+pub(super) async fn within<T, F>(
     limit: Duration,
     action: &'static str,
-    call: impl Future<Output = Result<T, etcd_client::Error>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(limit, call).await {
+    mut call: impl FnMut() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, etcd_client::Error>>,
+{
+    let reached = async {
+        for _ in 1..UNREACHED_TRIES {
+            match call().await {
+                Err(error) if never_sent(&error) => tokio::time::sleep(UNREACHED_PAUSE).await,
+                answer => return answer,
+            }
+        }
+        call().await
+    };
+    match tokio::time::timeout(limit, reached).await {
         Ok(answer) => answer.map_err(|error| classify(action, error)),
         Err(elapsed) => Err(Error::Unavailable { action, source: Box::new(elapsed) }),
     }

@@ -37,6 +37,19 @@ pub(super) fn classify(action: &'static str, error: etcd_client::Error) -> Error
     }
 }
 
+/// Whether the call surely reached no member: not even a connection was made.
+pub(super) fn never_sent(error: &etcd_client::Error) -> bool {
+    let etcd_client::Error::GRpcStatus(status) = error else { return false };
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(status);
+    while let Some(error) = cause {
+        if error.is::<tonic::ConnectError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Whether the call failed with `code`.
 pub(super) fn has_code(error: &Error, wanted: Code) -> bool {
     let (Error::Unavailable { source, .. } | Error::Exhausted { source, .. } | Error::Refused { source, .. }) =

@@ -81,12 +81,19 @@ impl LeaseKeeper {
     async fn renew(&self, limit: Duration) -> Result<bool, Error> {
         let asked_at = clock::boot_nanos();
         let limit = limit.min(self.lease.left());
-        let mut leases = self.etcd.link.leases();
-        let renewed = within(limit, "renew the lease", leases.keep_alive(self.etcd_lease)).await;
+        let (leases, own) = (self.etcd.link.leases(), self.etcd_lease);
+        let renew = || {
+            let mut leases = leases.clone();
+            async move { leases.keep_alive(own).await }
+        };
+        let renewed = within(limit, "renew the lease", renew).await;
         // The key is checked whatever the answer was: etcd before 3.4.38 can renew a lease that was revoked.
-        let mut kv = self.etcd.link.kv();
-        let leader = self.etcd.layout.leader();
-        let answer = within(limit, "read the leader", kv.get(leader, None)).await?;
+        let kv = self.etcd.link.kv();
+        let read = || {
+            let (mut kv, leader) = (kv.clone(), self.etcd.layout.leader());
+            async move { kv.get(leader, None).await }
+        };
+        let answer = within(limit, "read the leader", read).await?;
         let created = answer.kvs().first().map_or(0, etcd_client::KeyValue::create_revision);
         if super::read::revision(created).0 != self.lease.epoch().0 {
             return Ok(false);

@@ -53,8 +53,12 @@ impl Etcd {
         if target <= 0 {
             return Ok(());
         }
-        let mut kv = self.link.kv();
-        let compacted = self.link.call("compact", kv.compact(target, Some(CompactionOptions::new()))).await;
+        let kv = self.link.kv();
+        let compact = || {
+            let mut kv = kv.clone();
+            async move { kv.compact(target, Some(CompactionOptions::new())).await }
+        };
+        let compacted = self.link.call("compact", compact).await;
         match compacted {
             // Somebody compacted further already.
             Err(error) if has_code(&error, Code::OutOfRange) => Ok(()),
@@ -82,8 +86,12 @@ impl Etcd {
         key: String,
         options: GetOptions,
     ) -> Result<GetResponse, Error> {
-        let mut kv = self.link.kv();
-        self.link.call(action, kv.get(key, Some(options))).await
+        let kv = self.link.kv();
+        let get = || {
+            let (mut kv, key, options) = (kv.clone(), key.clone(), options.clone());
+            async move { kv.get(key, Some(options)).await }
+        };
+        self.link.call(action, get).await
     }
 }
 

@@ -48,8 +48,7 @@ impl Etcd {
                 .when(self.leads(chain))
                 .and_then(vec![TxnOp::put(self.layout.txn(), void.as_str(), None)])
                 .or_else(vec![TxnOp::get(self.layout.txn(), None)]);
-            let mut kv = self.link.kv();
-            match self.link.call("settle a commit", kv.txn(place)).await {
+            match self.link.transact("settle a commit", &place).await {
                 Ok(answer) => return conclude(chain, &answer, &id, &void),
                 Err(error) if error.is_retryable() && Instant::now() < deadline => sleep(PAUSE).await,
                 Err(error) => {

@@ -154,8 +154,12 @@ impl Watch {
 async fn open(link: &Link, layout: &Layout, seen: Revision) -> Result<WatchStream, Error> {
     let start = i64::try_from(seen.next().0).unwrap_or(i64::MAX);
     let options = WatchOptions::new().with_prefix().with_start_revision(start);
-    let mut watches = link.watches();
-    link.call("open a watch", watches.watch(layout.root(), Some(options))).await
+    let watches = link.watches();
+    let watch = || {
+        let (mut watches, options) = (watches.clone(), options.clone());
+        async move { watches.watch(layout.root(), Some(options)).await }
+    };
+    link.call("open a watch", watch).await
 }
 
 fn change(key: super::Key, stored: &KeyValue) -> Change {
