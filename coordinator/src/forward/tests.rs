@@ -1,1 +1,0 @@
-//! Calls through a coordinator that does not lead.
