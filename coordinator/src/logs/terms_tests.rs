@@ -1,3 +1,5 @@
+//! Several coordinators that take turns in one log folder.
+
 use std::path::Path;
 
 use dockmgr_core::ids::Epoch;

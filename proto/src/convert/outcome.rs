@@ -150,7 +150,7 @@ pub fn attempt_end_from_wire(field: &str, wire: v1::AttemptEnded) -> Result<Atte
         oom_seen: wire.oom_seen,
         started: time::optional_wall_from_wire(&path("start_time"), wire.start_time)?,
         ended: time::optional_wall_from_wire(&path("end_time"), wire.end_time)?,
-        run: time::duration_from_wire(&path("run_duration"), wire.run_duration)?,
+        run: whole_millis(time::duration_from_wire(&path("run_duration"), wire.run_duration)?),
         usage: wire.usage.map(|usage| usage_from_wire(&path("usage"), usage)).transpose()?,
         log_end: wire.log_end.map(|end| log::end_from_wire(&path("log_end"), Some(end))).transpose()?,
         container: optional_text(wire.container_id, MAX_OBJECT_ID),
@@ -175,4 +175,9 @@ pub fn attempt_end_to_wire(end: &AttemptEnd) -> v1::AttemptEnded {
         image_digest: end.image_digest.clone().unwrap_or_default(),
         retryable: end.retryable,
     }
+}
+
+/// As it is kept: what is shown before a restart of the leader is what is shown after it.
+fn whole_millis(time: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
