@@ -159,7 +159,13 @@ impl Cluster {
 
     /// Starts worker `n` without waiting.
     pub fn launch_worker(&mut self, n: usize) {
-        let process = self.settings.worker(self.folder.path(), n, &self.servers());
+        let servers = self.servers();
+        self.launch_worker_at(n, &servers);
+    }
+
+    /// Starts worker `n` without waiting, with other addresses of the coordinators, separated by commas.
+    pub fn launch_worker_at(&mut self, n: usize, servers: &str) {
+        let process = self.settings.worker(self.folder.path(), n, servers);
         if self.workers.len() <= n {
             self.workers.resize_with(n + 1, || None);
         }
