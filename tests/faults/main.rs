@@ -7,11 +7,12 @@ mod processes;
 use std::time::Duration;
 
 use dockmgr_proto::v1;
-use dockmgr_tests::{Builder, Cluster};
+use dockmgr_tests::{Builder, Cluster, STEP_LIMIT};
+use tokio::sync::watch;
 
 /// Times so short that a lost worker is replaced within the test: suspect 2 s, fence 4 s, lost 12 s.
 fn soon_lost(builder: Builder) -> Builder {
-    builder.coordinator_args(&["--suspect-after", "2s", "--fence-after", "4s", "--lost-after", "12s"])
+    builder.loss_times(Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(12))
 }
 
 /// A job that exits with `code`.
@@ -40,10 +41,12 @@ async fn counted_once(cluster: &Cluster, job: u64, due: &str) {
     assert_eq!(attempts.len(), 1, "{attempts:?}");
 }
 
-/// Submits jobs until `stop` says so; those that were acknowledged, and their codes. Goes on after errors.
+/// Submits jobs until `stop` says so and counts in `acknowledged`; those that were acknowledged, and their codes. Goes on after
+/// errors.
 async fn submit_all_the_time(
     client: dockmgr_client::Client,
-    stop: tokio::sync::watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+    count: watch::Sender<usize>,
 ) -> Vec<(u64, u8)> {
     let mut acknowledged = Vec::new();
     for n in 0_u64.. {
@@ -56,9 +59,18 @@ async fn submit_all_the_time(
         let answer = tokio::time::timeout(Duration::from_secs(20), client.create_job(request)).await;
         if let Ok(Ok(v1::CreateJobResponse { job: Some(job), .. })) = answer {
             acknowledged.push((job.id, code));
+            count.send_replace(acknowledged.len());
         }
     }
     acknowledged
+}
+
+/// Waits until `more` further submits were acknowledged.
+async fn submits_go_on(acknowledged: &mut watch::Receiver<usize>, more: usize) {
+    let due = *acknowledged.borrow() + more;
+    let reached = acknowledged.wait_for(|count| *count >= due);
+    let reached = tokio::time::timeout(STEP_LIMIT, reached).await;
+    assert!(reached.is_ok_and(|reached| reached.is_ok()), "submits stand still");
 }
 
 /// Every acknowledged job exists once and ends with its code.

@@ -109,7 +109,7 @@ async fn n03_a_worker_that_reaches_only_a_follower_works_all_the_same() {
 async fn n04_a_flapping_network_leaks_nothing() {
     let (mut cluster, proxy, _tasks) = behind_a_proxy(soon_lost(Cluster::builder())).await;
     let (script, due) = counting(60);
-    let job = cluster.submit([script.as_str()]).await;
+    let job = cluster.submit(["--on-lost", "wait", &script]).await;
     cluster.wait_state(job, TaskState::Running).await;
     let (coordinator, worker) = (cluster.coordinator().open_files(), cluster.worker(0).open_files());
     for _ in 0..15 {
