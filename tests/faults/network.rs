@@ -1,20 +1,25 @@
 //! Rows N: what lies between the programs. A proxy between worker and coordinator misbehaves.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use dockmgr_proto::v1::{self, TaskState};
 use dockmgr_support::tasks::Tasks;
 use dockmgr_tests::proxy::{Behaviour, Direction, Proxy};
-use dockmgr_tests::{Builder, Cluster, STEP_LIMIT, needs, wait_until};
+use dockmgr_tests::{Builder, Cluster, STEP_LIMIT, needs, ports, wait_until};
 
 use crate::{attempts, counted_once, counting, soon_lost};
 
 /// A cluster of one worker behind a proxy.
 async fn behind_a_proxy(builder: Builder) -> (Cluster, Proxy, Tasks) {
-    let mut cluster = builder.coordinator_only().await;
+    // The coordinator names the proxy as its address: long streams go straight to where it says it is.
+    let listen = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), ports::free());
+    let advertised = format!("http://{listen}");
+    let mut cluster = builder.coordinator_args(&["--advertise", &advertised]).coordinator_only().await;
     let tasks = Tasks::default();
-    let proxy = proxy_to(&cluster.server_of(0), &tasks).await;
+    let target = cluster.server_of(0).trim_start_matches("http://").parse().expect("an address");
+    let proxy = Proxy::start_at("to the coordinator".to_owned(), listen, target, &tasks);
+    let proxy = proxy.await.expect("it listens");
     cluster.launch_worker_at(0, &format!("http://{}", proxy.address));
     cluster.wait_ready().await;
     (cluster, proxy, tasks)

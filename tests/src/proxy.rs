@@ -63,7 +63,17 @@ impl Proxy {
         target: SocketAddr,
         tasks: &Tasks,
     ) -> std::io::Result<Self> {
-        let listener = TcpListener::bind((host, 0)).await?;
+        Self::start_at(name, SocketAddr::new(host.into(), 0), target, tasks).await
+    }
+
+    /// Listens on `listen` and passes on to `target`.
+    pub async fn start_at(
+        name: String,
+        listen: SocketAddr,
+        target: SocketAddr,
+        tasks: &Tasks,
+    ) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let (behaviour, watched) = watch::channel(Behaviour::Clean);
         let (pairs, stop) = (tasks.clone(), tasks.token().clone());

@@ -29,7 +29,7 @@ use crate::outbox::Outbox;
 use crate::runtime::AnyRuntime;
 use crate::runtime::docker::Docker;
 use crate::runtime::docker::auth::Credentials;
-use crate::runtime::fake::Fake;
+use crate::runtime::fake::{self, Fake};
 use crate::session::{Node, Session};
 use crate::spool::Spool;
 use crate::sweep::sweep_forever;
@@ -171,7 +171,7 @@ fn runtime(config: &Config, root: &Path) -> anyhow::Result<AnyRuntime> {
     Ok(match config.runtime {
         RuntimeChoice::Docker => AnyRuntime::Docker(Docker::new(&config.docker)),
         RuntimeChoice::Fake => {
-            let fake = Fake::open(&root.join("fake"), &boot_id(&config.boot_id_file)?, 64, 256 << 30);
+            let fake = Fake::open(&root.join(fake::FOLDER), &boot_id(&config.boot_id_file)?, 64, 256 << 30);
             AnyRuntime::Fake(fake.context("open the state of the fake runtime")?)
         }
     })

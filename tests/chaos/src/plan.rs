@@ -90,7 +90,7 @@ pub(crate) fn plan(seed: u64, profile: Profile, length: Duration) -> Vec<Planned
 
 fn draw(random: &mut fastrand::Rng, profile: Profile) -> (Fault, Duration) {
     let seconds = Duration::from_secs_f64;
-    let n = random.usize(..12);
+    let n = random.usize(..16);
     let short = seconds(0.2 + 4.0 * random.f64());
     let medium = seconds(1.0 + 11.0 * random.f64());
     // Around the fence and the loss, to meet their races.
@@ -135,7 +135,7 @@ fn pair(random: &mut fastrand::Rng) -> Fault {
         (Kind::Etcd, Kind::Etcd),
     ];
     let (one, other) = pairs[random.usize(..pairs.len())];
-    Fault::CutPair(one, random.usize(..12), other, random.usize(..12), way(random), style(random))
+    Fault::CutPair(one, random.usize(..16), other, random.usize(..16), way(random), style(random))
 }
 
 fn way(random: &mut fastrand::Rng) -> Way {

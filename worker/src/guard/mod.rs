@@ -13,6 +13,12 @@
 //! The guard looks at the files again and again and remembers nothing that matters, so it may be killed and started again
 //! at any moment. It is in a session of its own: who ends the worker's process group leaves it alone.
 
+use std::path::{Path, PathBuf};
+
+use dockmgr_support::clock;
+
+use crate::runtime::fake;
+
 mod cgroup;
 mod keeper;
 mod process;
@@ -28,13 +34,22 @@ pub use records::Records;
 pub enum Killer {
     /// Through its control group.
     Cgroup(Cgroups),
+    /// By an order to the fake daemon whose state is in this folder.
+    Fake(PathBuf),
 }
 
 impl Killer {
+    /// The way to kill what the worker of a data folder runs.
+    pub fn of(data: &Path) -> std::io::Result<Self> {
+        let fake = data.join(fake::FOLDER);
+        if fake.is_dir() { Ok(Self::Fake(fake)) } else { Cgroups::of_this_machine().map(Self::Cgroup) }
+    }
+
     /// Whether a container of this full id has processes.
     pub fn is_alive(&self, container: &str) -> bool {
         match self {
             Self::Cgroup(cgroups) => cgroups.is_alive(container),
+            Self::Fake(folder) => !fake::is_ordered(folder, container),
         }
     }
 
@@ -42,6 +57,7 @@ impl Killer {
     pub fn kill(&self, container: &str) -> bool {
         match self {
             Self::Cgroup(cgroups) => cgroups.kill(container),
+            Self::Fake(folder) => fake::order_kill(folder, container, clock::boot_nanos()).is_ok(),
         }
     }
 }

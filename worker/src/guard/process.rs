@@ -12,7 +12,7 @@ use dockmgr_support::clock;
 use rustix::fs::{FlockOperation, flock, fstat};
 
 use super::keeper::{LOCK, is_free, worker_lock};
-use super::{Cgroups, Killer, Records};
+use super::{Killer, Records};
 use crate::fence::ContactFile;
 
 /// How often the guard looks: together with the kill itself well within the two seconds that a leader allows for it.
@@ -108,9 +108,7 @@ impl Guard {
             lock,
             folder: Records::open(root, &boot_id).map_err(failed("make the guard's folder in", root))?,
             worker: worker_lock(root).map_err(failed("open the worker's sign of life in", root))?,
-            killer: Killer::Cgroup(
-                Cgroups::of_this_machine().map_err(failed("read", Path::new("/proc/self/mounts")))?,
-            ),
+            killer: Killer::of(root).map_err(failed("read", Path::new("/proc/self/mounts")))?,
             boot_id,
             records: BTreeMap::new(),
             contact: Contact {

@@ -3,6 +3,7 @@
 //! ```text
 //!   worker 0, 1 --------------------------+--> coordinator 0 --------------> etcd 0, 1, 2
 //!   worker 2, 3 --> proxy (in the hub) ---+--> coordinator 1, 2 --> proxy --> etcd 0, 1, 2
+//!   anybody, once 1 or 2 leads --> proxy ----> coordinator 1, 2
 //! ```
 //! Owns putting it together and taking it away. What goes wrong with it, and when, is decided elsewhere.
 
@@ -52,6 +53,8 @@ pub(crate) struct World {
     /// The Docker daemon of the run, in the profile that has one.
     pub(crate) daemon: Option<Daemon>,
     pub(crate) folder: PathBuf,
+    /// Where coordinator n says that it is.
+    advertised: Vec<SocketAddr>,
     token: ApiToken,
     profile: Profile,
 }
@@ -75,6 +78,7 @@ impl World {
             disks: Vec::new(),
             daemon,
             folder: folder.to_owned(),
+            advertised: Vec::new(),
             token,
             profile,
         };
@@ -126,7 +130,7 @@ impl World {
             if let Ok(Ok(leader)) = asked {
                 // One that names nobody leads itself.
                 return leader.map_or(Some(n), |url| {
-                    addresses.iter().position(|other| url.contains(&other.to_string()))
+                    self.advertised.iter().position(|other| url.contains(&other.to_string()))
                 });
             }
         }
@@ -207,7 +211,14 @@ impl World {
                 etcds = self.proxied(format!("coordinator-{n}"), "etcd", &etcds, tasks).await?;
             }
             let listen = SocketAddr::new(space.address.into(), API_PORT);
-            let words = words::coordinator(n, listen, &etcds, &self.folder)?;
+            // Long streams go straight to where the leader says it is: with two of three that is a proxy.
+            let advertised = if n > 0 {
+                self.proxied(format!("everybody via {n}"), "coordinator", &[listen], tasks).await?[0]
+            } else {
+                listen
+            };
+            self.advertised.push(advertised);
+            let words = words::coordinator(n, listen, advertised, &etcds, &self.folder)?;
             self.members.push(Member::new(Who::Coordinator(n), space, words, self.folder.clone()));
         }
         Ok(())

@@ -16,7 +16,8 @@ const FAKE_ROOM: [&str; 4] = ["--cpus", "4", "--memory", "8GiB"];
 /// Room of a worker that shares the machine with the tests.
 const DOCKER_ROOM: [&str; 4] = ["--cpus", "0.4", "--memory", "1GiB"];
 /// Times of the class 2, 5, 20 and 30 s, so that fences and replacements happen within minutes.
-const TIMES: [(&str, &str); 2] = [("--fence-after", "20s"), ("--lost-after", "30s")];
+const TIMES: [(&str, &str); 3] =
+    [("--suspect-after", "5s"), ("--fence-after", "20s"), ("--lost-after", "30s")];
 
 /// Makes the API token of the run.
 pub(super) fn token(folder: &Path) -> anyhow::Result<ApiToken> {
@@ -60,14 +61,13 @@ pub(super) fn etcd(n: usize, peers: &[Ipv4Addr], port: u16, folder: &Path) -> Ve
 pub(super) fn coordinator(
     n: usize,
     listen: SocketAddr,
+    advertised: SocketAddr,
     etcds: &[SocketAddr],
     folder: &Path,
 ) -> anyhow::Result<Vec<String>> {
     let program = programs::binary("dockmgr-coordinator").display().to_string();
-    let known = help(&program)?;
     let config = folder.join(format!("coordinator-{n}.toml"));
-    fs::write(&config, "[timing]\nheartbeat = \"2s\"\nsuspect_after = \"5s\"\n")
-        .context("write the settings")?;
+    fs::write(&config, "[timing]\nheartbeat = \"2s\"\n").context("write the settings")?;
     let etcds: Vec<String> = etcds.iter().map(|etcd| format!("http://{etcd}")).collect();
     let path = |name: &str| folder.join(name).display().to_string();
     let mut all = words(&[
@@ -88,14 +88,8 @@ pub(super) fn coordinator(
         "--default-image",
         &dockmgr_tests::base_image(),
     ]);
-    if known.contains("--logs ") {
-        all.extend(words(&["--logs", &path("logs")]));
-    }
-    for (flag, time) in TIMES {
-        if known.contains(&format!("{flag} ")) {
-            all.extend(words(&[flag, time]));
-        }
-    }
+    all.extend(words(&["--logs", &path("logs"), "--advertise", &format!("http://{advertised}")]));
+    all.extend(TIMES.iter().flat_map(|(flag, time)| words(&[flag, time])));
     Ok(all)
 }
 
@@ -113,7 +107,9 @@ pub(super) fn worker(
         words(&[&program, "--coordinator", &servers.join(","), "--name", &name, "--data", &path(&name)]);
     all.extend(words(&["--token-file", &path("token")]));
     match daemon {
-        None => all.extend(words(&["--runtime", "fake"]).into_iter().chain(words(&FAKE_ROOM))),
+        None => {
+            all.extend(words(&["--runtime", "fake", "--guard", "on"]).into_iter().chain(words(&FAKE_ROOM)))
+        }
         Some(daemon) => {
             let (socket, marks) =
                 (daemon.socket().display().to_string(), daemon.marks().display().to_string());
@@ -122,10 +118,6 @@ pub(super) fn worker(
         }
     }
     all
-}
-
-fn help(program: &str) -> anyhow::Result<String> {
-    super::net::run(program, &["--help"])
 }
 
 fn words(words: &[&str]) -> Vec<String> {

@@ -37,7 +37,7 @@ mod record;
 mod tests;
 
 pub use faults::Fault;
-pub use record::order_kill;
+pub use record::{FOLDER, is_ordered, order_kill};
 
 /// What a fault's time-out says; nothing waits that long.
 const PRETENDED_DEADLINE: Duration = Duration::from_secs(60);

@@ -19,6 +19,8 @@ use std::time::Duration;
 use dockmgr_model::docker::{Daemon, Id, Spec};
 use serde::{Deserialize, Serialize};
 
+/// Name of the folder in the worker's data folder.
+pub const FOLDER: &str = "fake";
 /// Events are rewritten without those of containers that are gone when the file has grown to this size.
 const ENOUGH: u64 = 8 << 20;
 /// Executions are told in a new file when the file has grown to this size; one old file is kept.
@@ -220,6 +222,12 @@ impl Event {
 /// `folder` lives and looks.
 pub fn order_kill(folder: &Path, name: &str, at: u64) -> io::Result<()> {
     append(&folder.join("kills"))?.write_all(format!("{name} {at}\n").as_bytes())
+}
+
+/// Whether the kill of this container was ordered already.
+pub fn is_ordered(folder: &Path, name: &str) -> bool {
+    let text = std::fs::read_to_string(folder.join("kills")).unwrap_or_default();
+    whole(&text).lines().any(|line| line.split(' ').next() == Some(name))
 }
 
 /// Does again what was done; a call that was refused is refused again.
