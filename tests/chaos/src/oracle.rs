@@ -99,8 +99,9 @@ impl Verdict {
             };
             let job = Job::new(load.seed, *number, load.size);
             self.jobs += 1;
-            self.end(&job, sight, found, done);
-            self.runs(&job, found, runs.get(&id).map_or(&[], Vec::as_slice), done);
+            let runs = runs.get(&id).map_or(&[][..], Vec::as_slice);
+            self.end(&job, sight, found, runs, done);
+            self.runs(&job, found, runs, done);
             self.logs(client, &job, sight, found).await?;
         }
         Ok(())
@@ -127,7 +128,7 @@ impl Verdict {
     }
 
     /// The job has ended, as it must and as it was seen to.
-    fn end(&mut self, job: &Job, sight: &Sight, found: &v1::Job, done: &Done) {
+    fn end(&mut self, job: &Job, sight: &Sight, found: &v1::Job, runs: &[&Execution], done: &Done) {
         let number = job.number;
         let Some(end) = End::of(found) else {
             return self.blame("lost or doubled jobs", format!("job {number} never ended: {:?}", found.task));
@@ -146,7 +147,7 @@ impl Verdict {
                 format!("job {number}: its follower never heard of its end"),
             );
         }
-        if let Err(why) = expected(job, sight, found, &end, done) {
+        if let Err(why) = expected(job, sight, found, &end, runs, done) {
             let attempts: Vec<_> = found.task.iter().flat_map(|task| &task.attempts).collect();
             self.blame(
                 "wrong exit codes",
@@ -157,7 +158,14 @@ impl Verdict {
 }
 
 /// Whether an end is one that the job may have.
-fn expected(job: &Job, sight: &Sight, found: &v1::Job, end: &End, done: &Done) -> Result<(), String> {
+fn expected(
+    job: &Job,
+    sight: &Sight,
+    found: &v1::Job,
+    end: &End,
+    runs: &[&Execution],
+    done: &Done,
+) -> Result<(), String> {
     // The request may have arrived although its answer did not.
     let stopped = job.stop.is_some() || sight.stopped;
     let attempts: Vec<&v1::Attempt> = found.task.iter().flat_map(|task| &task.attempts).collect();
@@ -165,6 +173,8 @@ fn expected(job: &Job, sight: &Sight, found: &v1::Job, end: &End, done: &Done) -
         matches!(attempt.end_reason(), EndReason::Lost | EndReason::InfraUnknown | EndReason::StartFailed)
     };
     let wrong = |why: &str| Err(why.to_owned());
+    // A signal that comes before the program meets the runtime's own first process, which ends as it likes (runc: with 2).
+    let never_ran = attempts.last().is_some_and(|last| runs.iter().all(|run| run.attempt != last.number));
     match end.reason {
         EndReason::Exited if job.endless => wrong("it never ends by itself"),
         EndReason::Exited if end.code == Some(job.code) => Ok(()),
@@ -173,6 +183,7 @@ fn expected(job: &Job, sight: &Sight, found: &v1::Job, end: &End, done: &Done) -
         EndReason::Stopped => match end.code {
             // Its own trap, the signal, the signal after the grace; or it never started.
             Some(CAUGHT | 143 | 137) | None => Ok(()),
+            Some(_) if never_ran => Ok(()),
             // It ended by itself while the signal was under way.
             Some(code) if !job.endless && code == job.code => Ok(()),
             Some(_) => wrong("no stop ends it so"),
