@@ -108,7 +108,8 @@ pub(super) fn worker(
     all.extend(words(&["--token-file", &path("token")]));
     match daemon {
         None => {
-            all.extend(words(&["--runtime", "fake", "--guard", "on"]).into_iter().chain(words(&FAKE_ROOM)))
+            all.extend(words(&["--runtime", "fake", "--guard", "on"]));
+            all.extend(words(&FAKE_ROOM));
         }
         Some(daemon) => {
             let (socket, marks) =
