@@ -68,10 +68,14 @@ impl Driver {
         }
     }
 
-    /// By our own clock where this process saw the start, else as the daemon's times say.
+    /// By our own clock where this process saw the start, else as the daemon's times say. In whole
+    /// milliseconds, as journal, wire and store keep it: what is told before a crash is what is told after it.
     fn run_time(&self, started: Option<WallTime>, finished: Option<WallTime>) -> Duration {
         match (self.ran_since, started, finished) {
-            (Some(since), Some(_), _) => BootTime(clock::boot_nanos()).since(since),
+            (Some(since), Some(_), _) => {
+                let ran = BootTime(clock::boot_nanos()).since(since);
+                Duration::from_millis(u64::try_from(ran.as_millis()).unwrap_or(u64::MAX))
+            }
             (None, Some(WallTime(started)), Some(WallTime(finished))) => {
                 Duration::from_millis(u64::try_from(finished.saturating_sub(started)).unwrap_or(0))
             }

@@ -32,7 +32,7 @@ fn ended() -> Progress {
         oom_seen: true,
         started: Some(WallTime(-1)),
         ended: Some(WallTime(1_700_000_000_123)),
-        run: Duration::new(5, 7),
+        run: Duration::from_millis(5_007),
         usage: Some(Usage { cpu: Duration::new(3, 250_000_000), peak_memory: 1 << 40 }),
         log_end: Some(End { offsets: Offsets { stdout: 5, stderr: u64::MAX }, marks }),
         container: Some("c".repeat(64)),
@@ -59,6 +59,18 @@ fn every_report_comes_back_as_it_was() {
         let report = Report { attempt: attempt(), sequence: 9, progress };
         assert_eq!(report_from_wire("report", report_to_wire(&report)), Ok(report));
     }
+}
+
+#[test]
+fn a_run_time_comes_back_in_whole_milliseconds() {
+    let with_run = |run| {
+        let Progress::Ended(mut end) = ended() else { unreachable!("it is an end") };
+        end.run = run;
+        Report { attempt: attempt(), sequence: 1, progress: Progress::Ended(end) }
+    };
+    let finer = with_run(Duration::from_nanos(5_007_999_999));
+    let kept = with_run(Duration::from_millis(5_007));
+    assert_eq!(report_from_wire("report", report_to_wire(&finer)), Ok(kept));
 }
 
 #[test]
