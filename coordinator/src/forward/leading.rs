@@ -77,10 +77,13 @@ impl Leading {
         }
     }
 
-    /// Waits until somebody is known to lead although `known` says that nobody was, or the reverse. Cancel safe.
+    /// Waits until somebody is known to lead although `known` says that nobody was, or the reverse; for ever once this
+    /// coordinator ends. Cancel safe.
     pub(crate) async fn turned(&self, known: bool) {
         if !known {
-            self.known().await;
+            if self.known().await == Place::Nowhere {
+                std::future::pending::<()>().await;
+            }
             return;
         }
         let mut seen = self.seen.clone();
@@ -132,5 +135,22 @@ impl Leading {
             }
             tokio::time::sleep(FAREWELL).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_turns_any_more_once_the_coordinator_ends() {
+        let (_publisher, handle) = crate::controller::handle();
+        let (_seen, seen) = watch::channel(None);
+        let stop = CancellationToken::new();
+        let leading = Leading::new(handle, seen, stop.clone());
+        stop.cancel();
+        assert_eq!(leading.known().await, Place::Nowhere, "callers are sent away at once");
+        let turned = tokio::time::timeout(Duration::from_millis(100), leading.turned(false)).await;
+        assert!(turned.is_err(), "who waits for a turn again and again would keep a thread busy");
     }
 }
