@@ -27,6 +27,9 @@ use crate::load::{End, Load, Sight};
 /// Jobs in one page of the list.
 const PAGE: i32 = 500;
 
+/// How many attempts the infrastructure may take from a task before it has failed.
+const INFRA_ATTEMPTS: usize = 4;
+
 /// What the oracle found out.
 #[derive(Debug, Default)]
 pub(crate) struct Verdict {
@@ -200,6 +203,9 @@ fn expected(
             let removed = attempts.iter().any(|attempt| done.removed.contains(&(found.id, attempt.number)));
             match job.on_lost {
                 v1::OnLost::Wait if end.reason == EndReason::Lost => wrong("a job that waits is never lost"),
+                v1::OnLost::Retry if end.reason == EndReason::Lost && attempts.len() < INFRA_ATTEMPTS => {
+                    wrong("it was to be tried again")
+                }
                 v1::OnLost::Wait if !removed && attempts.len() < 2 => wrong("nobody took its container away"),
                 _ if attempts.iter().all(infra) && !attempts.is_empty() => Ok(()),
                 _ => wrong("an attempt of it had ended by itself"),

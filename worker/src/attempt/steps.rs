@@ -15,6 +15,7 @@ use dockmgr_support::error_chain::Chain;
 use super::container::container_spec;
 use super::driver::Driver;
 use crate::capture::Capture;
+use crate::guard::Remains;
 use crate::images::{self, Need};
 use crate::journal::{self, Change, StartedAt};
 use crate::runtime::{ContainerState, ContainerStatus, Error, ImageFailure, PullProgress, Runtime as _};
@@ -107,6 +108,9 @@ impl Driver {
             Ok(state) => state,
             Err(error) => return self.failed(&error).await,
         };
+        if state.is_none() && !self.end_remains().await {
+            return self.pause().await;
+        }
         self.succeeded();
         self.seen.container = self.container_of(state.as_ref());
         if matches!(self.seen.container, Container::Exited(_) | Container::Running) {
@@ -117,6 +121,27 @@ impl Driver {
             self.seen.stopping.by_guard = guard.is_some_and(|guard| guard.was_killed(self.attempt));
         }
         self.state = state;
+    }
+
+    /// Of a container that the daemon does not know: ends what a start in doubt left alive. `false` if something lives on.
+    async fn end_remains(&self) -> bool {
+        let in_doubt = self.seen.phase == Phase::StartIntent && self.seen.start == StartRequest::Sent;
+        let Some(id) = self.container_id().filter(|_| in_doubt) else { return true };
+        let id = id.to_string();
+        match tokio::task::spawn_blocking(move || Remains::end(&id)).await {
+            Ok(Ok(Remains { alive, ended })) => {
+                if alive {
+                    tracing::warn!(ended, "the daemon forgot a container that ran");
+                }
+                ended
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cannot look for what a start in doubt left");
+                true
+            }
+            // Ended with the runtime.
+            Err(_) => false,
+        }
     }
 
     /// What an inspected container means for this attempt.

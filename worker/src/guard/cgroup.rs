@@ -66,8 +66,16 @@ impl Cgroups {
         !groups.iter().any(Group::has_processes)
     }
 
+    /// The group of a container of this full id below `root`, where a hierarchy is mounted.
+    pub(super) fn group_below(root: &Path, container: &str) -> Option<PathBuf> {
+        Hierarchy::Freezer(root.to_owned())
+            .find(container)
+            .filter(|_| is_full_id(container))
+            .map(|group| group.path)
+    }
+
     fn find(&self, container: &str) -> Vec<Group> {
-        if container.len() != ID_LENGTH || !container.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        if !is_full_id(container) {
             return Vec::new();
         }
         self.hierarchies.iter().filter_map(|hierarchy| hierarchy.find(container)).collect()
@@ -86,6 +94,10 @@ impl Hierarchy {
         let found = usual.into_iter().find(|path| path.is_dir()).or_else(|| search(root, &names, DEEPEST))?;
         Some(Group { path: found, unified })
     }
+}
+
+fn is_full_id(container: &str) -> bool {
+    container.len() == ID_LENGTH && container.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// One line of the mount table, if it is a hierarchy of use here.

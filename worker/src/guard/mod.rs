@@ -23,11 +23,13 @@ mod cgroup;
 mod keeper;
 mod process;
 mod records;
+mod remains;
 
 pub use cgroup::Cgroups;
 pub use keeper::{Keeper, Mode};
 pub use process::{Error, Options, run};
 pub use records::Records;
+pub use remains::Remains;
 
 /// How processes of a container are killed without its daemon.
 #[derive(Debug)]
