@@ -14,8 +14,6 @@ use tokio::process::Command;
 /// The calls by which the store and the logs change files. `write` is left out: it is how log lines and wake-ups go.
 const CHANGES: &str =
     "pwrite64,pwritev,fdatasync,fsync,ftruncate,fallocate,rename,renameat,renameat2,unlink,unlinkat,mkdir";
-/// Points are taken from the first so many in a short run; more calls than this one thread rarely makes.
-const SAMPLED: usize = 60;
 /// Deadline of one call: short, for the coordinator may be gone in the middle of it.
 const CALL: Duration = Duration::from_secs(10);
 /// Pause between two looks for a coordinator.
@@ -108,8 +106,14 @@ pub(crate) fn seed() -> u64 {
 }
 
 /// Some points, in order.
-pub(crate) fn sample(seed: u64, size: usize) -> Vec<usize> {
-    let mut points = fastrand::Rng::with_seed(seed).choose_multiple(1..=SAMPLED, size);
+pub(crate) fn sample(fault: Fault, seed: u64, size: usize) -> Vec<usize> {
+    // About as many calls as the busiest thread makes in a start and one job.
+    let calls = match fault {
+        Fault::Kill => 40,
+        Fault::SyncFails => 20,
+        Fault::DiskFull => 30,
+    };
+    let mut points = fastrand::Rng::with_seed(seed).choose_multiple(1..=calls, size);
     points.sort_unstable();
     points
 }
