@@ -93,3 +93,38 @@ fn a_reader_can_start_in_the_middle_of_a_record_and_far_into_a_large_file() {
     assert_eq!(entries.len(), 10);
     assert_eq!(entries[0], data(Stream::Stdout, from.stdout, &piece[10..]));
 }
+
+#[test]
+fn a_damaged_log_never_gives_bytes_that_were_not_written() {
+    let dir = tempfile::tempdir().expect("folder");
+    let path = dir.path().join("log");
+    let mut opened = open(&path);
+    let entries: Vec<Entry> = (0..40u64)
+        .map(|n| data(Stream::Stdout, n * 100, &[u8::try_from(n).expect("few"); 100]))
+        .chain([Entry::End(End::complete(Offsets { stdout: 4000, stderr: 0 }))])
+        .collect();
+    opened.log.append(&opened.file, entries.clone(), |_| ()).expect("written");
+    let whole = std::fs::read(&path).expect("readable");
+    let mut random = fastrand::Rng::with_seed(7);
+    for n in 0..2000 {
+        let mut bytes = whole.clone();
+        let at = random.usize(..bytes.len());
+        match random.u8(..4) {
+            0 | 1 => bytes[at] ^= 1 << random.u8(..8),
+            2 => {
+                let end = bytes.len().min(at + 512);
+                bytes[at..end].fill(0);
+            }
+            _ => bytes.truncate(at),
+        }
+        std::fs::write(&path, &bytes).expect("written");
+        let mut seen = Vec::new();
+        let opened = LogFile::open(&path, attempt(), |entry| seen.push(entry.clone())).expect("opens");
+        assert!(entries.starts_with(&seen), "damage {n} at {at}");
+        assert_eq!(read_all(&opened, Offsets::default()), seen, "damage {n} at {at}");
+        if bytes.len() == whole.len() && bytes != whole {
+            let told = opened.corrupt.is_some() || opened.cut > 0;
+            assert!(told, "damage {n} at {at}: {} of {} and not a word", seen.len(), entries.len());
+        }
+    }
+}

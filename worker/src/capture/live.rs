@@ -8,13 +8,17 @@ use dockmgr_core::log::Stream;
 use dockmgr_core::time::WallTime;
 use dockmgr_support::clock;
 use dockmgr_support::error_chain::Chain;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 
 use super::{Capture, Pieces};
 use crate::runtime::{Attached, Runtime as _};
 
 /// Bytes on the way from the daemon to the spool: enough for a disk that hesitates, bounded for one that hangs.
 const IN_FLIGHT: usize = 8 * 1024 * 1024;
+/// Bytes on the way of all attempts together: a disk that hangs must not cost a hundred times the memory of one attempt.
+const IN_FLIGHT_ALL: usize = 48 * 1024 * 1024;
+/// Room for [`IN_FLIGHT_ALL`].
+static ALL: Semaphore = Semaphore::const_new(IN_FLIGHT_ALL);
 /// Pieces on the way; small writes reach this first.
 const PIECES: usize = 4096;
 /// Pieces written to the spool at once.
@@ -34,7 +38,7 @@ pub(super) enum Outcome {
 }
 
 /// A piece that holds its share of the room until it is written.
-type Held = (Stream, Bytes, OwnedSemaphorePermit);
+type Held = (Stream, Bytes, (OwnedSemaphorePermit, SemaphorePermit<'static>));
 
 impl Capture {
     /// Drains `attached` into the spool.
@@ -91,8 +95,9 @@ async fn drain(mut attached: Attached, sender: mpsc::Sender<Held>) -> Outcome {
             }
         };
         let size = u32::try_from(bytes.len().min(IN_FLIGHT)).unwrap_or(u32::MAX);
-        let held = Arc::clone(&room).try_acquire_many_owned(size).map(|permit| (stream, bytes, permit));
-        if held.is_ok_and(|held| sender.try_send(held).is_ok()) {
+        let own = Arc::clone(&room).try_acquire_many_owned(size).ok();
+        let held = own.zip(ALL.try_acquire_many(size).ok()).map(|permits| (stream, bytes, permits));
+        if held.is_some_and(|held| sender.try_send(held).is_ok()) {
             continue;
         }
         return Outcome::Behind("the spool could not keep up");

@@ -170,13 +170,24 @@ fn next_frame(bytes: &[u8]) -> Frame<'_> {
         return Frame::Broken("a record is longer than any can be");
     }
     let Some(payload) = bytes.get(FRAME_HEAD..FRAME_HEAD + length) else {
-        return Frame::Torn;
+        // Behind a tail that a crash cut off there is nothing.
+        let damaged = (1..bytes.len()).any(|at| holds_record(&bytes[at..]));
+        return if damaged { Frame::Broken("a length is damaged: records follow it") } else { Frame::Torn };
     };
     let after = &bytes[FRAME_HEAD + length..];
     if crc32fast::hash(payload) == number(4) {
         return Frame::Whole { payload, after };
     }
     if after.is_empty() { Frame::Torn } else { Frame::Broken("a checksum does not match") }
+}
+
+/// Whether a whole record stands at the beginning of some bytes.
+fn holds_record(bytes: &[u8]) -> bool {
+    let Some((head, rest)) = bytes.split_first_chunk::<FRAME_HEAD>() else { return false };
+    let [l0, l1, l2, l3, c0, c1, c2, c3] = *head;
+    let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
+    let payload = if length == 0 { None } else { rest.get(..length) };
+    payload.is_some_and(|payload| crc32fast::hash(payload) == u32::from_le_bytes([c0, c1, c2, c3]))
 }
 
 /// Applies one record to the entries. A record of an attempt that is not there has lost its meaning and is passed over.

@@ -127,3 +127,55 @@ fn a_long_journal_is_rewritten_to_what_is_live() {
     let read = JournalFile::open(&path).expect("opens again").entries().clone();
     assert_eq!(&read, journal.entries());
 }
+
+/// Damaged files that are tried.
+const MUTATIONS: u64 = 2000;
+
+/// Changes some bytes; gives the first changed one.
+fn damage(bytes: &mut Vec<u8>, random: &mut fastrand::Rng) -> usize {
+    let at = random.usize(..bytes.len());
+    match random.u8(..4) {
+        0 | 1 => bytes[at] ^= 1 << random.u8(..8),
+        2 => {
+            let end = bytes.len().min(at + 4096);
+            bytes[at..end].fill(0);
+        }
+        _ => bytes.truncate(at),
+    }
+    at
+}
+
+#[test]
+fn a_damaged_journal_is_refused_or_loses_only_its_torn_tail() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let path = folder.path().join("journal");
+    let mut borders = vec![MAGIC.len()];
+    let mut states = vec![BTreeMap::new()];
+    for record in (1..6).flat_map(story) {
+        states.push(write(&path, vec![record]));
+        borders.push(usize::try_from(fs::metadata(&path).expect("exists").len()).expect("short"));
+    }
+    let whole = fs::read(&path).expect("reads");
+    let mut random = fastrand::Rng::with_seed(7);
+    let (mut refused, mut opened) = (0, 0);
+    for n in 0..MUTATIONS {
+        let mut bytes = whole.clone();
+        let at = damage(&mut bytes, &mut random);
+        let cut = bytes.len() < whole.len();
+        let zeros = bytes[at..].iter().all(|byte| *byte == 0);
+        fs::write(&path, &bytes).expect("writes");
+        let Ok(journal) = JournalFile::open(&path) else {
+            refused += 1;
+            continue;
+        };
+        opened += 1;
+        let kept = states.iter().position(|state| state == journal.entries());
+        let kept = kept.unwrap_or_else(|| panic!("damage {n} at {at}: a state that never was"));
+        // Everything before the damage is there; what is missing behind it was torn off, not rotten in the middle.
+        let due = borders.iter().rposition(|border| *border <= at).unwrap_or(0);
+        assert!(kept >= due, "damage {n} at {at}: {kept} records of {due} before it");
+        let last = at >= borders[borders.len() - 2];
+        assert!(cut || zeros || last || bytes == whole, "damage {n} at {at} was taken for a torn tail");
+    }
+    assert!(refused > 100 && opened > 100, "{refused} refused, {opened} opened");
+}
