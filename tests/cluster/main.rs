@@ -11,6 +11,7 @@ mod nodes;
 mod placement;
 mod retries;
 mod scale;
+mod starved;
 mod watching;
 
 /// Makes two tests of one story: on the embedded store and on etcd.

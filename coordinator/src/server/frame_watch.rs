@@ -71,7 +71,7 @@ impl FrameWatch {
 
     fn frame(&mut self) -> Result<(), Flood> {
         let [l0, l1, l2, kind, flags, ..] = self.header;
-        self.skip = usize::from(l0) << 16 | usize::from(l1) << 8 | usize::from(l2);
+        self.skip = (usize::from(l0) << 16) | (usize::from(l1) << 8) | usize::from(l2);
         let ends_stream = flags & 1 == 1;
         let cost = match kind {
             // DATA with content or an end; HEADERS.

@@ -98,8 +98,7 @@ impl Machine {
     fn run(&mut self, action: Action, output: &mut Vec<(Stream, Bytes)>) -> Option<Ended> {
         self.status = 0;
         match action {
-            Action::Print(stream, bytes) => {
-                let mut bytes = Bytes::from(bytes);
+            Action::Print(stream, mut bytes) => {
                 while !bytes.is_empty() {
                     output.push((stream, bytes.split_to(PIECE.min(bytes.len()))));
                 }

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::signals;
 use super::words::{Part, Token, expand, sequence, tokens};
 use dockmgr_core::log::Stream;
@@ -33,8 +35,8 @@ pub(crate) enum Guard {
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Writes text.
-    Print(Stream, Vec<u8>),
+    /// Writes text; shared, so that a loop that writes for hours holds its text once.
+    Print(Stream, Bytes),
     /// Writes pseudo-random bytes: count and seed.
     Bytes(Stream, u64, u64),
     /// Lets time pass.
@@ -82,12 +84,12 @@ fn refused_by_init(command: &str) -> Option<Vec<Step>> {
         return None;
     };
     let text = format!("[FATAL tini (7)] exec {command} failed: {why}\n");
-    Some(vec![always(Action::Print(Stream::Stderr, text.into_bytes())), always(Action::Exit(code))])
+    Some(vec![always(Action::Print(Stream::Stderr, text.into())), always(Action::Exit(code))])
 }
 
 fn would_run(argv: &[String]) -> Vec<Step> {
     let text = format!("fake: would run: {}\n", argv.join(" "));
-    vec![always(Action::Print(Stream::Stdout, text.into_bytes())), always(Action::Exit(0))]
+    vec![always(Action::Print(Stream::Stdout, text.into())), always(Action::Exit(0))]
 }
 
 fn always(action: Action) -> Step {
@@ -219,7 +221,7 @@ fn simple(
 ) -> Option<()> {
     let Some((name, arguments)) = words.split_first() else { return Some(()) };
     let number = |at: usize| arguments.get(at).and_then(|word| word.parse::<u64>().ok());
-    let print = |text: Vec<u8>| Action::Print(stream, text);
+    let print = |text: Vec<u8>| Action::Print(stream, text.into());
     let action = match name.as_str() {
         "exec" => return simple(guard, arguments, stream, variables, steps),
         // Nothing runs in the background here, so there is nothing to wait for.

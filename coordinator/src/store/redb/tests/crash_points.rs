@@ -88,7 +88,7 @@ fn whatever_was_acknowledged_is_there_after_a_stop_at_every_single_operation() {
         let disk = Disk::with(empty.clone()).stop_at(point);
         let acknowledged = live(&disk).len();
         let killed = std::iter::once(("kill", disk.after_kill()));
-        let seeds = (0..POWER_LOSSES).map(|n| (point as u64) << 8 | n);
+        let seeds = (0..POWER_LOSSES).map(|n| ((point as u64) << 8) | n);
         let lost = seeds.map(|seed| ("power loss", disk.after_power_loss(seed)));
         for (how, image) in killed.chain(lost) {
             let tables = Tables::on(Disk::with(image));
