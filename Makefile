@@ -73,7 +73,7 @@ BENCH = $(SETUP) --build --test && cargo build --locked --release -p dockmgr-coo
 .PHONY: bench
 bench: ## Every measurement, one table each; docs/benchmarks.md has results
 	$(BENCH) --no-run
-	for part in recovery memory heartbeat hostile; do $(MAKE) --no-print-directory bench-$$part || failed=1; done; [ -z "$$failed" ]
+	for part in recovery memory heartbeat hostile adoption; do $(MAKE) --no-print-directory bench-$$part || failed=1; done; [ -z "$$failed" ]
 
 .PHONY: bench-recovery
 bench-recovery: ## How long a killed coordinator takes to answer with 100,000 tasks in its store
@@ -90,6 +90,12 @@ bench-heartbeat: ## Heartbeats while 200 log readers stand still and 300 MB/s of
 .PHONY: bench-hostile
 bench-hostile: ## Submits beside 4,000 silent connections and floods
 	$(BENCH) --bench hostile
+
+.PHONY: bench-adoption
+bench-adoption: ## How long a killed worker takes to have 100 running containers back
+	$(SETUP) --docker
+	$(BENCH) --no-run
+	deploy/test.sh cargo bench --locked -p dockmgr-tests --bench adoption
 
 .PHONY: crash-points
 crash-points: ## Kills a coordinator before every call that changes a file

@@ -1,5 +1,6 @@
 //! What dockmgr promises on a real Docker daemon.
 
+mod adoption;
 mod codes;
 mod crowd;
 mod fencing;

@@ -4,6 +4,7 @@
 //! ([`CliCall`]), looking at Docker from outside ([`docker`]) and waiting for conditions ([`wait_until`]). It knows the
 //! programs only by their flags, their API and their files. The test programs beside `src/` use it.
 
+pub mod adoption;
 pub mod cli;
 pub mod cluster;
 pub mod docker;

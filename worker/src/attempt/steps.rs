@@ -40,7 +40,10 @@ impl Driver {
             }
             Action::Start => self.start_container().await,
             Action::JournalStarted => self.journal_started().await?,
-            Action::Recover => self.begin_capture(None).await,
+            Action::Recover => {
+                self.begin_capture(None).await;
+                tracing::info!("attempt taken back");
+            }
             Action::Signal(stop) => self.send(stop, false).await?,
             Action::Kill(stop) => self.send(stop, true).await?,
             Action::ReportStuck => {
