@@ -61,7 +61,9 @@ impl Daemon {
         }
         // One that was killed leaves its pid file, and refuses to start while a stranger has that number.
         let _absent = std::fs::remove_file(self.folder.join("docker.pid"));
-        let mut command = Command::new("dockerd");
+        // In a network of its own: a daemon without a bridge removes the bridge of the host's daemon (`docker0`).
+        let mut command = Command::new("unshare");
+        command.args(["--net", "dockerd"]);
         let option = |name: &str, part: &str| format!("--{name}={}", self.folder.join(part).display());
         command
             .args([option("data-root", "data"), option("exec-root", "exec"), option("pidfile", "docker.pid")])
