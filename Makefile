@@ -73,7 +73,7 @@ BENCH = $(SETUP) --build --test && cargo build --locked --release -p dockmgr-coo
 .PHONY: bench
 bench: ## Every measurement, one table each; docs/benchmarks.md has results
 	$(BENCH) --no-run
-	for part in recovery memory heartbeat hostile adoption; do $(MAKE) --no-print-directory bench-$$part || failed=1; done; [ -z "$$failed" ]
+	for part in recovery memory heartbeat hostile adoption failover; do $(MAKE) --no-print-directory bench-$$part || failed=1; done; [ -z "$$failed" ]
 
 .PHONY: bench-recovery
 bench-recovery: ## How long a killed coordinator takes to answer with 100,000 tasks in its store
@@ -96,6 +96,10 @@ bench-adoption: ## How long a killed worker takes to have 100 running containers
 	$(SETUP) --docker
 	$(BENCH) --no-run
 	deploy/test.sh cargo bench --locked -p dockmgr-tests --bench adoption
+
+.PHONY: bench-failover
+bench-failover: ## How long nobody leads after kill -9 of the leader under load: 20 trials, the worst counts
+	$(BENCH) --bench failover
 
 .PHONY: crash-points
 crash-points: ## Kills a coordinator before every call that changes a file

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::compaction;
 use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
 use crate::forward::{ForwardLayer, Leading, Place, peer_tls};
@@ -25,7 +26,7 @@ use crate::logs::{self, LogStore, Sharing};
 use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
-use crate::store::{self, Candidate, Leader, Store};
+use crate::store::{self, Candidate, Outlook, Store};
 
 /// How long open calls may take to end after the coordinator was asked to: streams hear at once, unary calls take moments.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -78,17 +79,22 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let Some(store) = open(&config.store, &stop).await? else { return Ok(()) };
     let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), tasks)?;
     let (publisher, handle) = controller::handle();
-    let seen = watch::Sender::new(None);
+    let seen = watch::Sender::new(Outlook::default());
     let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());
     let bound = bind(&config, &handle, &leading, &log_store, tasks).await?;
     let url = config.public_url(bound.address);
     leading.set_own_address(&url);
     let candidate = Candidate { name: format!("coordinator-{}", std::process::id()), address: url };
     tasks.spawn("health", tell_health(bound.health.clone(), leading, tasks.token().clone()));
+    tasks.spawn("health-changes", tell_changes(bound.health.clone(), handle.clone(), tasks.token().clone()));
     let health = bound.health.clone();
     tracing::info!(address = %bound.address, store = store.kind(), data = %config.data.display(), "coordinator is up");
     let election = Election { candidate, seen };
-    let terms = Terms { store, config: config.cluster.clone() };
+    let compaction = match &config.store {
+        store::Config::Memory | store::Config::Redb(_) => None,
+        store::Config::Etcd(etcd) => etcd.compaction,
+    };
+    let terms = Terms { store, config: config.cluster.clone(), compaction };
     let closing = CancellationToken::new();
     let serving = tasks.spawn("api", bound.run(closing.clone()));
     let ended = tokio::select! {
@@ -134,7 +140,7 @@ async fn open(config: &store::Config, stop: &CancellationToken) -> Result<Option
 /// What a coordinator brings to an election and learns from it.
 struct Election {
     candidate: Candidate,
-    seen: watch::Sender<Option<Leader>>,
+    seen: watch::Sender<Outlook>,
 }
 
 /// Serves while this coordinator leads or knows who does.
@@ -152,6 +158,21 @@ async fn tell_health(health: Health, leading: Leading, stop: CancellationToken) 
             // Somebody leads now, or nobody does.
             () = leading.turned(serves) => {}
         }
+    }
+}
+
+/// Tells whether this coordinator leads and can change anything.
+async fn tell_changes(health: Health, handle: Handle, stop: CancellationToken) {
+    let mut can = false;
+    loop {
+        tokio::select! {
+            // The program ends.
+            () = stop.cancelled() => return,
+            // It leads now or leads no more, or its store takes writes or does not.
+            () = handle.ability_turned(can) => {}
+        }
+        can = !can;
+        health.set_changes(can).await;
     }
 }
 
@@ -243,6 +264,9 @@ async fn lead_once(
     let (lease, keeper) = terms.store.campaign(&election.candidate, &election.seen, stop).await?;
     let resign = CancellationToken::new();
     let keeping = tasks.spawn("lease", keeper.run(resign.clone()));
+    if let Some(plan) = terms.compaction {
+        tasks.spawn("compaction", compaction::run(terms.store.clone(), plan, resign.clone()));
+    }
     let ended = async {
         let cluster_id = terms.store.cluster_id(lease.epoch(), ClusterId(Uuid::now_v7())).await?;
         tracing::info!(epoch = %lease.epoch(), %cluster_id, "leading");

@@ -66,6 +66,13 @@ pub struct Args {
     /// Key of the client certificate for etcd.
     #[arg(long, env = "DOCKMGR_ETCD_KEY", value_name = "FILE")]
     etcd_key: Option<PathBuf>,
+    /// How often the leader lets etcd forget old revisions, for every user of that etcd; off where something else does it
+    /// [default: 5m].
+    #[arg(long, env = "DOCKMGR_ETCD_COMPACT_EVERY", value_name = "TIME")]
+    etcd_compact_every: Option<String>,
+    /// Newest revisions that are kept then [default: 10000].
+    #[arg(long, env = "DOCKMGR_ETCD_KEEP_REVISIONS", value_name = "N")]
+    etcd_keep_revisions: Option<u64>,
     /// Certificate of the API.
     #[arg(long, env = "DOCKMGR_TLS_CERT", value_name = "FILE")]
     tls_cert: Option<PathBuf>,
@@ -244,6 +251,10 @@ impl Config {
                     args.etcd_ca.or(file.etcd_ca),
                     args.etcd_cert.or(file.etcd_cert),
                     args.etcd_key.or(file.etcd_key),
+                )?;
+                etcd.compaction = timing::compaction(
+                    args.etcd_compact_every.or(file.etcd_compact_every),
+                    args.etcd_keep_revisions.or(file.etcd_keep_revisions),
                 )?;
                 store::Config::Etcd(etcd)
             }

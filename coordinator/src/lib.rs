@@ -3,6 +3,7 @@
 //! A thin shell around `dockmgr_core::cluster`. Suggested reading order: the modules as they are listed here.
 
 pub mod app;
+mod compaction;
 pub mod config;
 pub mod controller;
 mod forward;

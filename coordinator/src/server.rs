@@ -100,6 +100,9 @@ pub enum Error {
     Serve(#[source] tonic::transport::Error),
 }
 
+/// What health checks ask for to hear whether this coordinator itself leads and its store takes writes.
+const CHANGES: &str = "dockmgr.changes";
+
 /// Tells health checks whether this coordinator leads.
 #[derive(Debug, Clone)]
 pub(crate) struct Health(HealthReporter);
@@ -107,15 +110,19 @@ pub(crate) struct Health(HealthReporter);
 impl Health {
     /// Sets the answer of all services.
     pub(crate) async fn set(&self, serves: bool) {
-        let status = if serves {
-            tonic_health::ServingStatus::Serving
-        } else {
-            tonic_health::ServingStatus::NotServing
-        };
         for service in SERVICES {
-            self.0.set_service_status(service, status).await;
+            self.0.set_service_status(service, status(serves)).await;
         }
     }
+
+    /// Sets the answer for [`CHANGES`].
+    pub(crate) async fn set_changes(&self, can: bool) {
+        self.0.set_service_status(CHANGES, status(can)).await;
+    }
+}
+
+fn status(serves: bool) -> tonic_health::ServingStatus {
+    if serves { tonic_health::ServingStatus::Serving } else { tonic_health::ServingStatus::NotServing }
 }
 
 /// Binds the address and prepares the services; nothing is served yet.
@@ -131,6 +138,7 @@ pub(crate) async fn bind(
     let (reporter, health_service) = tonic_health::server::health_reporter();
     let health = Health(reporter);
     health.set(false).await;
+    health.set_changes(false).await;
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)

@@ -1,6 +1,7 @@
 //! The etcd a cluster uses: the one the runner started, or members of its own that a test can kill and pause.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -15,6 +16,9 @@ use crate::{ports, wait_until};
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long one member may take to say how it is.
 const HEALTH_LIMIT: Duration = Duration::from_secs(3);
+
+/// Keys that only take room.
+const FILLING: &str = "filling/";
 
 /// An etcd that answers.
 #[derive(Debug)]
@@ -100,12 +104,51 @@ impl Etcd {
 
     /// Runs `etcdctl` against the members and returns what it prints, both streams; panics if it fails.
     pub async fn ctl(&self, args: &[&str]) -> String {
+        self.try_ctl(args).await.unwrap_or_else(|text| panic!("etcdctl {args:?}: {text}"))
+    }
+
+    /// [`Self::ctl`] that may fail; both streams either way.
+    pub async fn try_ctl(&self, args: &[&str]) -> Result<String, String> {
         let mut command = Command::new("etcdctl");
         command.env("ETCDCTL_API", "3").args(["--endpoints", &self.url]).args(args);
         let output = command.output().await.unwrap_or_else(|error| panic!("run etcdctl: {error}"));
         let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success(), "etcdctl {args:?}: {text}");
-        text
+        if output.status.success() { Ok(text) } else { Err(text) }
+    }
+
+    /// Its newest revision.
+    pub async fn revision(&self) -> u64 {
+        let answer = self.ctl(&["get", "nothing", "-w", "json"]).await;
+        let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+        answer["header"]["revision"].as_u64().expect("a number")
+    }
+
+    /// Fills it with what is not ours until it has no room for a value as small as a lease.
+    ///
+    /// # Panics
+    /// If it has no quota of some megabytes.
+    pub async fn fill(&self) {
+        for n in 0..100 {
+            let mut command = Command::new("etcdctl");
+            command.env("ETCDCTL_API", "3").args(["--endpoints", &self.url, "put", &format!("{FILLING}{n}")]);
+            let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut child = command.spawn().unwrap_or_else(|error| panic!("run etcdctl: {error}"));
+            let mut value = child.stdin.take().expect("piped");
+            value.write_all(&vec![b'x'; 1 << 20]).await.expect("etcdctl reads the value");
+            drop(value);
+            if !child.wait().await.expect("etcdctl ends").success() {
+                return;
+            }
+        }
+        panic!("the quota does not hold");
+    }
+
+    /// Makes room in an etcd of one member as a person would: forget, compact, defragment, disarm the alarm.
+    pub async fn make_room(&self) {
+        self.ctl(&["del", "--prefix", FILLING]).await;
+        self.ctl(&["compact", &self.revision().await.to_string()]).await;
+        self.ctl(&["defrag"]).await;
+        self.ctl(&["alarm", "disarm"]).await;
     }
 
     fn signal_all(&self, signal: Signal) {

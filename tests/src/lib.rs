@@ -9,6 +9,7 @@ pub mod cli;
 pub mod cluster;
 pub mod docker;
 pub mod etcd;
+pub mod failover;
 pub mod figures;
 pub mod frames;
 pub mod load;

@@ -1,5 +1,7 @@
 //! Load for measurements: many submits at once, output that does not end.
 
+use std::time::Duration;
+
 use dockmgr_proto::v1;
 
 use crate::Cluster;
@@ -48,4 +50,13 @@ pub async fn submit_array(cluster: &Cluster, count: usize) {
     let array = v1::ArraySpec { first: 0, last, max_running: 0 };
     let spec = v1::JobSpec { array: Some(array), ..spec("exit 0") };
     submit(&cluster.client().await, spec).await;
+}
+
+/// Submits small jobs one after the other until it is aborted, `pause` between two.
+pub async fn keep_submitting(client: dockmgr_client::Client, pause: Duration) {
+    loop {
+        submit(&client, spec("exit 0")).await;
+        // The load is what a rate makes, not what the machine can bear.
+        tokio::time::sleep(pause).await;
+    }
 }

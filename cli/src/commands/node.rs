@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use clap::Subcommand;
 use dockmgr_client::Client;
-use dockmgr_proto::v1::{DeleteNodeRequest, DrainNodeRequest, GetNodeRequest, ResumeNodeRequest};
+use dockmgr_proto::v1::{DeleteNodeRequest, DrainNodeRequest, GetNodeRequest, Node, ResumeNodeRequest};
 
 use crate::failure::Failure;
 use crate::output::{self, Format};
 use crate::parse;
 use crate::settings::Reach;
+use crate::terminal::escape_line;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -64,7 +65,11 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let client = &reach.connect().await?;
     match args.action {
         Action::Ls { output } => {
-            output::list(output, &client.all_nodes().await?)?;
+            let nodes = client.all_nodes().await?;
+            output::list(output, &nodes)?;
+            if let Some(reason) = common_reason(&nodes) {
+                output::say(&format!("no node takes work: {}", escape_line(reason)));
+            }
             Ok(0)
         }
         Action::Inspect { output, nodes } => inspect(client, nodes, output).await,
@@ -100,6 +105,13 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
             .await
         }
     }
+}
+
+/// Why no node takes work, if that is the same for all: then it is hardly the nodes' fault.
+fn common_reason(nodes: &[Node]) -> Option<&str> {
+    let (first, others) = nodes.split_first()?;
+    let [reason] = first.reasons.as_slice() else { return None };
+    others.iter().all(|node| node.reasons == first.reasons).then_some(reason.as_str())
 }
 
 async fn inspect(client: &Client, nodes: Vec<String>, format: Format) -> Result<u8, Failure> {

@@ -34,6 +34,10 @@ fn settings_that_do_not_fit_together_are_refused() {
             "--advertise",
         ),
         (&["--store", "etcd"], "--etcd"),
+        (
+            &["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-compact-every", "x"],
+            "--etcd-compact-every",
+        ),
         (&["--etcd", "http://127.0.0.1:2379"], "--store"),
         (&["--tls-cert", "/nonexistent"], "--tls-key"),
         (&["--tls-key", "/nonexistent"], "--tls-cert"),

@@ -6,6 +6,7 @@ use dockmgr_core::cluster;
 use serde::Deserialize;
 
 use super::{Error, setting};
+use crate::store::Compaction;
 
 /// The times that have a flag.
 #[derive(Debug, Default, clap::Args)]
@@ -46,6 +47,16 @@ pub(super) fn checked(flags: Flags, file: TimingText) -> Result<cluster::Config,
     };
     config.check().map_err(|error| setting("timing", error.to_string()))?;
     Ok(config)
+}
+
+/// How often etcd is told to forget, and what it keeps; `None` for `off`.
+pub(super) fn compaction(every: Option<String>, keep: Option<u64>) -> Result<Option<Compaction>, Error> {
+    let usual = Compaction::default();
+    if every.as_deref() == Some("off") {
+        return Ok(None);
+    }
+    let every = read("--etcd-compact-every", None, every, usual.every)?;
+    Ok(Some(Compaction { every, keep: keep.unwrap_or(usual.keep) }))
 }
 
 fn read(

@@ -19,9 +19,17 @@ const EVENTS_KEPT: usize = 10_000;
 /// The smallest job id, to begin a range with.
 const FIRST_JOB: JobId = JobId::FIRST;
 
-/// The feed of one term of leadership. Cheap to clone.
+/// The feed of one term of leadership. Cheap to clone; its receivers hear when the term is over.
 #[derive(Debug, Clone)]
 pub struct Feed {
+    windows: Arc<Mutex<Windows>>,
+    revision: watch::Receiver<u64>,
+    events: watch::Receiver<u64>,
+}
+
+/// Writes the feed. There is one; dropping it ends the term for all who watch.
+#[derive(Debug)]
+pub(super) struct FeedWriter {
     windows: Arc<Mutex<Windows>>,
     revision: watch::Sender<u64>,
     events: watch::Sender<u64>,
@@ -71,7 +79,7 @@ struct Windows {
     next_event: u64,
 }
 
-impl Feed {
+impl FeedWriter {
     /// A feed that begins at `revision` with these jobs.
     pub(super) fn new(revision: u64, jobs: impl Iterator<Item = (JobId, u64)>) -> Self {
         let mut windows = Windows { deletions_from: revision, next_event: 1, ..Windows::default() };
@@ -83,10 +91,32 @@ impl Feed {
         Self { windows: Arc::new(Mutex::new(windows)), revision, events }
     }
 
+    /// What watchers read.
+    pub(super) fn feed(&self) -> Feed {
+        Feed {
+            windows: Arc::clone(&self.windows),
+            revision: self.revision.subscribe(),
+            events: self.events.subscribe(),
+        }
+    }
+
+    /// Tells what is different from what was told: these are the jobs there are now, and their revisions. `revision` is the
+    /// cluster's.
+    pub(super) fn catch_up(&self, revision: u64, jobs: impl Iterator<Item = (JobId, u64)>) {
+        let (mut changed, mut gone) = (Vec::new(), lock(&self.windows).at.clone());
+        for (job, at) in jobs {
+            if gone.remove(&job) != Some(at) {
+                changed.push((job, at));
+            }
+        }
+        let deleted: Vec<_> = gone.into_keys().map(|job| (job, revision)).collect();
+        self.publish(&changed, &deleted);
+    }
+
     /// Tells that jobs changed or were forgotten; wakes the watchers.
     pub(super) fn publish(&self, changed: &[(JobId, u64)], deleted: &[(JobId, u64)]) {
         let newest = {
-            let mut windows = self.lock();
+            let mut windows = lock(&self.windows);
             for &(job, revision) in changed {
                 windows.forget(job);
                 windows.changed.insert((revision, job));
@@ -118,7 +148,7 @@ impl Feed {
             return;
         }
         let newest = {
-            let mut windows = self.lock();
+            let mut windows = lock(&self.windows);
             for (note, node_name) in notes {
                 let sequence = windows.next_event;
                 windows.next_event += 1;
@@ -131,10 +161,12 @@ impl Feed {
         };
         self.events.send_replace(newest);
     }
+}
 
+impl Feed {
     /// What happened to jobs after `revision`, at most `limit` pieces, each with its revision.
     pub fn jobs_after(&self, revision: u64, limit: usize) -> Result<Vec<(u64, JobNews)>, Compacted> {
-        let windows = self.lock();
+        let windows = lock(&self.windows);
         if revision < windows.deletions_from {
             return Err(Compacted { asked: revision, oldest: windows.deletions_from });
         }
@@ -152,7 +184,7 @@ impl Feed {
 
     /// Lines of the event log after number `sequence`, at most `limit`; 0 means from the oldest kept.
     pub fn events_after(&self, sequence: u64, limit: usize) -> Result<Vec<LoggedNote>, Compacted> {
-        let windows = self.lock();
+        let windows = lock(&self.windows);
         let oldest = windows.events.front().map_or(windows.next_event, |event| event.sequence);
         if sequence != 0 && sequence.saturating_add(1) < oldest {
             return Err(Compacted { asked: sequence, oldest: oldest - 1 });
@@ -163,25 +195,25 @@ impl Feed {
 
     /// The number after which the newest `count` lines lie that `wants` picks.
     pub fn before_newest(&self, count: usize, wants: impl Fn(&LoggedNote) -> bool) -> u64 {
-        let windows = self.lock();
+        let windows = lock(&self.windows);
         let picked = windows.events.iter().rev().filter(|event| wants(event)).take(count);
         picked.last().map_or(0, |event| event.sequence.saturating_sub(1))
     }
 
     /// Follows the newest revision.
     pub fn revision(&self) -> watch::Receiver<u64> {
-        self.revision.subscribe()
+        self.revision.clone()
     }
 
     /// Follows the number of the newest event.
     pub fn newest_event(&self) -> watch::Receiver<u64> {
-        self.events.subscribe()
+        self.events.clone()
     }
+}
 
-    /// The windows are whole after every statement, so a panic elsewhere cannot have broken them.
-    fn lock(&self) -> MutexGuard<'_, Windows> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// The windows are whole after every statement, so a panic elsewhere cannot have broken them.
+fn lock(windows: &Mutex<Windows>) -> MutexGuard<'_, Windows> {
+    windows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The first `limit` pieces and those that share the last one's revision: a revision is a place to go on from, so it must
@@ -215,10 +247,11 @@ mod tests {
 
     #[test]
     fn a_watcher_hears_each_job_once_at_its_newest_revision_in_order() {
-        let feed = Feed::new(10, [(job(1), 9)].into_iter());
-        feed.publish(&[(job(1), 11), (job(2), 12)], &[]);
-        feed.publish(&[(job(1), 13)], &[(job(2), 14)]);
-        feed.publish(&[(job(3), 15), (job(4), 15)], &[]);
+        let writer = FeedWriter::new(10, [(job(1), 9)].into_iter());
+        let feed = writer.feed();
+        writer.publish(&[(job(1), 11), (job(2), 12)], &[]);
+        writer.publish(&[(job(1), 13)], &[(job(2), 14)]);
+        writer.publish(&[(job(3), 15), (job(4), 15)], &[]);
         assert_eq!(feed.jobs_after(14, 1).expect("kept").len(), 2, "a revision is not cut in two");
         let news = feed.jobs_after(10, 2).expect("kept");
         assert_eq!(news, [(13, JobNews::Changed(job(1))), (14, JobNews::Deleted(job(2)))]);
@@ -228,13 +261,33 @@ mod tests {
 
     #[test]
     fn a_place_before_the_window_is_refused_and_not_skipped() {
-        let feed = Feed::new(10, std::iter::empty());
+        let writer = FeedWriter::new(10, std::iter::empty());
+        let feed = writer.feed();
         assert_eq!(feed.jobs_after(9, 1), Err(Compacted { asked: 9, oldest: 10 }));
         let deletions = u64::try_from(DELETIONS_KEPT).expect("small") + 1;
         for n in 1..=deletions {
-            feed.publish(&[], &[(job(n), 10 + n)]);
+            writer.publish(&[], &[(job(n), 10 + n)]);
         }
         assert_eq!(feed.jobs_after(10, 1), Err(Compacted { asked: 10, oldest: 11 }));
         assert_eq!(feed.jobs_after(11, 1).expect("kept").len(), 1);
+    }
+
+    #[test]
+    fn after_a_reload_only_what_differs_is_told() {
+        let writer = FeedWriter::new(10, [(job(1), 8), (job(2), 9), (job(3), 10)].into_iter());
+        let feed = writer.feed();
+        writer.catch_up(20, [(job(1), 8), (job(2), 12), (job(4), 13)].into_iter());
+        let news = feed.jobs_after(10, 10).expect("kept");
+        let told =
+            [(12, JobNews::Changed(job(2))), (13, JobNews::Changed(job(4))), (20, JobNews::Deleted(job(3)))];
+        assert_eq!(news, told);
+    }
+
+    #[tokio::test]
+    async fn watchers_hear_the_end_of_the_term_although_others_hold_the_feed() {
+        let writer = FeedWriter::new(10, std::iter::empty());
+        let (feed, mut newest) = (writer.feed(), writer.feed().newest_event());
+        drop(writer);
+        assert!(newest.changed().await.is_err() && feed.revision().has_changed().is_err());
     }
 }

@@ -13,9 +13,8 @@ use std::collections::BTreeSet;
 use dockmgr_core::cluster::{Effects, Note, Record, Refusal, Reply, Send};
 use dockmgr_core::ids::JobId;
 use dockmgr_core::time::WallTime;
-use tokio::sync::oneshot;
 
-use super::input::Release;
+use super::input::{Release, Waiting};
 
 /// Effects of some events, in order.
 #[derive(Default)]
@@ -35,7 +34,7 @@ pub(super) struct Outbox {
     /// Commands to workers.
     pub(super) sends: Vec<Send>,
     /// Answers to clients.
-    pub(super) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    pub(super) answers: Vec<(Waiting, Answer)>,
     /// Findings of readers.
     pub(super) reads: Vec<Release>,
     /// Changed jobs with their revisions.

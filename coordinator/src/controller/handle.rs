@@ -1,6 +1,7 @@
 //! Talking to the controller: cheap to clone, safe to hold while leadership comes and goes.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use dockmgr_core::cluster::{Cluster, Refusal, Reply, Request, WorkerNews};
@@ -26,6 +27,12 @@ pub enum Error {
     /// The leader has more to do than it can take in.
     #[error("the coordinator is overloaded")]
     Overloaded,
+    /// The leader's store takes no writes, so nothing was changed; the text says what to do.
+    #[error("nothing can be changed at present: {0}")]
+    ReadOnly(Arc<str>),
+    /// The store stopped to take writes during the call: whether it happened is open.
+    #[error("whether this happened is open: {0}")]
+    Open(Arc<str>),
 }
 
 /// One term of leadership as seen from outside.
@@ -34,6 +41,8 @@ pub(super) struct Term {
     pub(super) lease: Lease,
     pub(super) inbox: mpsc::Sender<Input>,
     pub(super) feed: Feed,
+    /// Why nothing can be changed, while that is so.
+    pub(super) read_only: Option<Arc<str>>,
 }
 
 /// A handle on whichever controller leads now.
@@ -66,9 +75,27 @@ impl Handle {
     /// # Errors
     /// The outer one if the controller gave no answer, the inner one if it refused.
     pub async fn request(&self, request: Request) -> Result<Result<Reply, Refusal>, Error> {
+        if let Some(notice) = self.read_only() {
+            return Err(Error::ReadOnly(notice));
+        }
         let (answer, answered) = oneshot::channel();
         self.send(Input::Request { request, answer }).await?;
-        answered.await.map_err(|_| Error::NotLeader)
+        answered.await.unwrap_or_else(|_| Err(self.read_only().map_or(Error::NotLeader, Error::Open)))
+    }
+
+    /// Why nothing can be changed, if this coordinator leads and its store takes no writes.
+    pub fn read_only(&self) -> Option<Arc<str>> {
+        self.term.borrow().as_ref().and_then(|term| term.read_only.clone())
+    }
+
+    /// Waits until this coordinator can, or cannot, change anything, other than `can` says. Cancel safe.
+    pub async fn ability_turned(&self, can: bool) {
+        let mut term = self.term.clone();
+        let able = |term: &Option<Term>| term.as_ref().is_some_and(|term| term.read_only.is_none());
+        // An error means that the program ends.
+        if term.wait_for(|term| able(term) != can).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Looks at the cluster; what it shows is durable when this returns. Cancel safe.

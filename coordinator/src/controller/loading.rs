@@ -14,7 +14,7 @@ use dockmgr_support::error_chain::Chain;
 use super::codec;
 use crate::store::{self, Entry, MAX_PAGE, Prefix, Store};
 
-/// Reads all records and makes the cluster they describe.
+/// Reads all records and makes the cluster they describe; its revisions are larger than `revision`.
 ///
 /// # Errors
 /// [`store::Error::Corrupt`] naming the key of a record that does not decode; what reading fails with.
@@ -23,9 +23,9 @@ pub(super) async fn load(
     config: Config,
     now: Now,
     epoch: Epoch,
+    revision: u64,
 ) -> Result<Cluster, store::Error> {
-    // Revisions grow across leaders although not each of them is stored: a later epoch's are larger than all before.
-    let mut restored = Restored { revision: epoch.0 << 32, ..Restored::default() };
+    let mut restored = Restored { revision, ..Restored::default() };
     each(store, epoch, "numbers/", |entry| {
         if entry.key == codec::numbers_key() {
             restored.next_job_id = decoded(entry, codec::decode_numbers(&entry.value))?;

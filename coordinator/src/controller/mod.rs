@@ -18,24 +18,26 @@ mod group;
 mod handle;
 mod input;
 mod loading;
+mod read_only;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use dockmgr_core::cluster::{Cluster, Config, Effects, Event, Refusal, Reply, Token, WorkerNews};
+use dockmgr_core::cluster::{Cluster, Config, Effects, Event, Token, WorkerNews};
 use dockmgr_core::ids::{ClusterId, Epoch, NodeId};
 use dockmgr_core::time::{BootTime, Now, WallTime};
 use dockmgr_support::clock;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::sessions::Sessions;
 use crate::store::{self, Lease, Store};
 
+use feed::FeedWriter;
 use group::{Group, Outbox};
 use handle::Term;
-use input::Input;
+use input::{Input, Waiting};
 
 pub use feed::{Compacted, Feed, JobNews, LoggedNote};
 pub use handle::{Error, Handle};
@@ -55,6 +57,8 @@ pub struct Terms {
     pub store: Store,
     /// How the cluster decides, and the times workers are told.
     pub config: Config,
+    /// What the leader lets the store forget.
+    pub compaction: Option<store::Compaction>,
 }
 
 /// Makes the publisher of terms and the handle that follows it.
@@ -78,16 +82,19 @@ pub async fn lead(
     publisher: &Publisher,
     stop: CancellationToken,
 ) -> Result<(), store::Error> {
-    let cluster = loading::load(&terms.store, terms.config.clone(), now(), lease.epoch()).await?;
+    // Revisions grow across leaders although not each of them is stored: a later epoch's are larger than all before.
+    let first = lease.epoch().0 << 32;
+    let cluster = loading::load(&terms.store, terms.config.clone(), now(), lease.epoch(), first).await?;
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
-    let revisions = cluster.jobs_newest_first(None).map(|job| (job.id, job.revision));
-    let feed = Feed::new(cluster.revision(), revisions);
+    let feed = FeedWriter::new(cluster.revision(), read_only::revisions(&cluster));
+    let term = Term { lease: lease.clone(), inbox: sender, feed: feed.feed(), read_only: None };
     let mut controller = Controller {
         epoch: lease.epoch(),
         cluster_id,
         terms,
         cluster,
-        feed: feed.clone(),
+        feed,
+        publisher,
         sessions: Sessions::default(),
         waiting: BTreeMap::new(),
         next_token: 0,
@@ -95,7 +102,7 @@ pub async fn lead(
         wake_at: None,
         lease: lease.clone(),
     };
-    publisher.0.send_replace(Some(Term { lease: lease.clone(), inbox: sender, feed }));
+    publisher.0.send_replace(Some(term));
     let ended = controller.run(inbox, stop).await;
     publisher.0.send_replace(None);
     controller.sessions.cut_all();
@@ -107,9 +114,10 @@ struct Controller<'a> {
     cluster_id: ClusterId,
     terms: &'a Terms,
     cluster: Cluster,
-    feed: Feed,
+    feed: FeedWriter,
+    publisher: &'a Publisher,
     sessions: Sessions,
-    waiting: BTreeMap<Token, oneshot::Sender<Result<Reply, Refusal>>>,
+    waiting: BTreeMap<Token, Waiting>,
     next_token: u64,
     group: Group,
     wake_at: Option<BootTime>,
@@ -123,10 +131,25 @@ struct InFlight {
 }
 
 impl Controller<'_> {
+    /// Works, and keeps still while the store takes no writes.
     async fn run(
         &mut self,
         mut inbox: mpsc::Receiver<Input>,
         stop: CancellationToken,
+    ) -> Result<(), store::Error> {
+        loop {
+            let ended = self.work(&mut inbox, &stop).await;
+            match ended.as_ref().err().and_then(store::Error::notice) {
+                Some(notice) if !stop.is_cancelled() => self.keep_still(&notice, &mut inbox, &stop).await?,
+                Some(_) | None => return ended,
+            }
+        }
+    }
+
+    async fn work(
+        &mut self,
+        inbox: &mut mpsc::Receiver<Input>,
+        stop: &CancellationToken,
     ) -> Result<(), store::Error> {
         let mut in_flight: Option<InFlight> = None;
         let lease = self.lease.clone();
@@ -270,7 +293,7 @@ impl Controller<'_> {
         }
         for (waiting, answer) in outbox.answers {
             // An error means that the client has gone away.
-            let _gone = waiting.send(answer);
+            let _gone = waiting.send(Ok(answer));
         }
         for release in outbox.reads {
             release();

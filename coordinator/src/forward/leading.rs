@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::Handle;
-use crate::store::Leader;
+use crate::store::{Leader, Outlook};
 
 /// How long the streams through this coordinator go on after their leader lost its office: it ends them itself with its own
 /// word, and an answer may be on its way.
@@ -32,18 +32,14 @@ pub(crate) enum Place {
 #[derive(Debug, Clone)]
 pub(crate) struct Leading {
     handle: Handle,
-    seen: watch::Receiver<Option<Leader>>,
+    seen: watch::Receiver<Outlook>,
     own_address: Arc<OnceLock<String>>,
     stop: CancellationToken,
 }
 
 impl Leading {
     /// Follows the controller behind `handle` and what the election has `seen`, until `stop`: then nobody is waited for.
-    pub(crate) fn new(
-        handle: Handle,
-        seen: watch::Receiver<Option<Leader>>,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(crate) fn new(handle: Handle, seen: watch::Receiver<Outlook>, stop: CancellationToken) -> Self {
         Self { handle, seen, own_address: Arc::default(), stop }
     }
 
@@ -57,7 +53,7 @@ impl Leading {
         if self.handle.leads_now().is_ok() {
             return Place::Here;
         }
-        self.other(self.seen.borrow().as_ref()).map_or(Place::Nowhere, Place::There)
+        self.other(&self.seen.borrow()).map_or(Place::Nowhere, Place::There)
     }
 
     /// Waits until somebody is known to lead. Cancel safe.
@@ -68,8 +64,8 @@ impl Leading {
             // This coordinator leads and has loaded everything; an error means that it ends.
             led = self.handle.leads() => led.map_or(Place::Nowhere, |_| Place::Here),
             // Another leads; an error means that this coordinator ends.
-            found = seen.wait_for(|seen| self.other(seen.as_ref()).is_some()) => match found {
-                Ok(found) => self.other(found.as_ref()).map_or(Place::Nowhere, Place::There),
+            found = seen.wait_for(|seen| self.other(seen).is_some()) => match found {
+                Ok(found) => self.other(&found).map_or(Place::Nowhere, Place::There),
                 Err(_) => Place::Nowhere,
             },
             // This coordinator ends: its callers are better off elsewhere.
@@ -112,9 +108,16 @@ impl Leading {
         }
     }
 
+    /// Why this coordinator cannot stand for election, for people; `None` if it can or need not.
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        self.seen.borrow().trouble.clone()
+    }
+
     /// The leader if it is another coordinator. A key that names this one is of a term that is over or has not begun.
-    fn other(&self, seen: Option<&Leader>) -> Option<Leader> {
-        seen.filter(|leader| leader.address.is_none() || leader.address.as_ref() != self.own_address.get())
+    fn other(&self, seen: &Outlook) -> Option<Leader> {
+        seen.leader
+            .as_ref()
+            .filter(|leader| leader.address.is_none() || leader.address.as_ref() != self.own_address.get())
             .cloned()
     }
 
@@ -125,7 +128,10 @@ impl Leading {
         async move {
             // An election that has ended is an end as well.
             let over = async {
-                drop(seen.wait_for(|seen| seen.as_ref().is_none_or(|leader| leader.epoch != epoch)).await);
+                drop(
+                    seen.wait_for(|seen| seen.leader.as_ref().is_none_or(|leader| leader.epoch != epoch))
+                        .await,
+                );
             };
             tokio::select! {
                 // The leader's term is over.
@@ -145,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn nothing_turns_any_more_once_the_coordinator_ends() {
         let (_publisher, handle) = crate::controller::handle();
-        let (_seen, seen) = watch::channel(None);
+        let (_seen, seen) = watch::channel(Outlook::default());
         let stop = CancellationToken::new();
         let leading = Leading::new(handle, seen, stop.clone());
         stop.cancel();

@@ -115,7 +115,7 @@ where
                         refuse(status::leader_unreachable(&problem.to_string()))
                     }
                 },
-                Place::Nowhere => refuse(status::no_leader()),
+                Place::Nowhere => refuse(status::no_leader(leading.trouble().as_deref())),
             };
             if let Some(address) = leading.address().and_then(|address| HeaderValue::from_str(&address).ok())
             {

@@ -25,9 +25,12 @@ impl Nodes {
     }
 
     async fn view(&self, id: NodeId) -> Result<v1::Node, Status> {
+        let notice = self.handle.read_only();
         let found = self
             .handle
-            .read(move |cluster, now| cluster.node(id).map(|node| view::node(cluster, node, now)))
+            .read(move |cluster, now| {
+                cluster.node(id).map(|node| noticed(view::node(cluster, node, now), notice.as_deref()))
+            })
             .await;
         found.map_err(|error| status::no_answer(&error))?.ok_or_else(|| {
             status::not_found("NODE_NOT_FOUND", "node", &id.to_string(), &format!("no node {id}"))
@@ -38,6 +41,15 @@ impl Nodes {
         let answer = self.handle.request(wish).await.map_err(|error| status::no_answer(&error))?;
         answer.map_err(|refusal| status::refused(&refusal))
     }
+}
+
+/// A node of a cluster that may be kept from giving work: then that is the reason.
+fn noticed(mut node: v1::Node, notice: Option<&str>) -> v1::Node {
+    if let Some(notice) = notice {
+        node.set_state(v1::node::State::NotReady);
+        node.reasons = vec![notice.to_owned()];
+    }
+    node
 }
 
 #[tonic::async_trait]
@@ -57,6 +69,7 @@ impl NodeService for Nodes {
         let request = request.into_inner();
         let size = page::size(request.page_size)?;
         let skip = page::after(QUESTION, &request.page_token)?.unwrap_or(0);
+        let notice = self.handle.read_only();
         let nodes = self
             .handle
             .read(move |cluster, now| {
@@ -67,7 +80,7 @@ impl NodeService for Nodes {
                     .into_iter()
                     .skip(skip)
                     .take(size + 1)
-                    .map(|node| view::node(cluster, node, now))
+                    .map(|node| noticed(view::node(cluster, node, now), notice.as_deref()))
                     .collect::<Vec<_>>()
             })
             .await

@@ -55,11 +55,15 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
 
 /// No answer from the controller.
 pub(crate) fn no_answer(error: &controller::Error) -> Status {
-    let reason = match error {
-        controller::Error::NotLeader => "NOT_LEADER",
-        controller::Error::Overloaded => "OVERLOADED",
+    let (code, reason) = match error {
+        controller::Error::NotLeader => (Code::Unavailable, "NOT_LEADER"),
+        controller::Error::Overloaded => (Code::Unavailable, "OVERLOADED"),
+        // Asking again at once is of no use: a person must make room.
+        controller::Error::ReadOnly(_) => (Code::ResourceExhausted, "STORE_FULL"),
+        // Asking again tells: the request id makes it harmless.
+        controller::Error::Open(_) => (Code::Unavailable, "STORE_FULL"),
     };
-    make(Code::Unavailable, &error.to_string(), reason, [], retry_soon())
+    make(code, &error.to_string(), reason, [], retry_soon())
 }
 
 /// A forwarded call reached a coordinator that does not lead.
@@ -68,9 +72,13 @@ pub(crate) fn not_leader(leader: Option<&str>) -> Status {
     make(Code::Unavailable, "this coordinator does not lead any more", "NOT_LEADER", known, retry_soon())
 }
 
-/// No coordinator leads, for longer than a call waits.
-pub(crate) fn no_leader() -> Status {
-    make(Code::Unavailable, "no coordinator leads at the moment", "NO_LEADER", [], retry_soon())
+/// No coordinator leads, for longer than a call waits; `trouble` is what keeps this one from it, if something does.
+pub(crate) fn no_leader(trouble: Option<&str>) -> Status {
+    let text = match trouble {
+        Some(trouble) => format!("no coordinator leads at the moment: {trouble}"),
+        None => "no coordinator leads at the moment".to_owned(),
+    };
+    make(Code::Unavailable, &text, "NO_LEADER", [], retry_soon())
 }
 
 /// The leader could not be asked, or its answer was cut off.

@@ -59,7 +59,7 @@ impl Leader {
     /// Campaigns and wins.
     pub(super) async fn of(store: &Store) -> Self {
         let cancel = CancellationToken::new();
-        let seen = tokio::sync::watch::Sender::new(None);
+        let seen = tokio::sync::watch::Sender::new(crate::store::Outlook::default());
         let candidate = candidate("test");
         let campaign = store.campaign(&candidate, &seen, &cancel);
         let (lease, keeper) = within(campaign).await.expect("campaign");

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use dockmgr_core::ids::Epoch;
 
@@ -104,7 +105,7 @@ pub enum Error {
         #[source]
         source: Box<dyn StdError + Send + Sync>,
     },
-    /// The store has no room or is asked too much; nothing was written.
+    /// The store has no room or is asked too much; nothing was written. See [`Error::notice`].
     #[error("{action}: the store is full or overloaded")]
     Exhausted {
         /// What was attempted.
@@ -146,6 +147,18 @@ impl Error {
             | Self::Refused { .. }
             | Self::Cancelled => false,
         }
+    }
+
+    /// What a person should know and do while the store takes no writes; `None` if this is no such error.
+    pub fn notice(&self) -> Option<Arc<str>> {
+        let Self::Exhausted { source, .. } = self else { return None };
+        Some(
+            format!(
+                "the store takes no writes ({source}); what runs goes on, and its end and its output are recorded when \
+                 there is room. If etcd is out of space: etcdctl compact, then defrag, then alarm disarm"
+            )
+            .into(),
+        )
     }
 
     /// Whether the process must exit: its store can no longer be believed. A failed fsync is never retried, because

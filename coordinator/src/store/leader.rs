@@ -3,6 +3,8 @@
 //! The key's value is `NAME ADDRESS`. A value of another shape is a leader whose address is not known: it is shown, and
 //! nobody can be sent to it.
 
+use std::sync::Arc;
+
 use dockmgr_core::ids::Epoch;
 
 /// Longest part of a foreign value that is kept: an address is a host name and a port.
@@ -26,6 +28,15 @@ pub struct Leader {
     pub name: String,
     /// URL of its API; `None` if it gave none.
     pub address: Option<String>,
+}
+
+/// What a candidate sees of the election.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// Who leads; `None` while nobody does.
+    pub leader: Option<Leader>,
+    /// Why the last try to stand for election failed, for people; `None` if it did not fail.
+    pub trouble: Option<Arc<str>>,
 }
 
 impl Candidate {

@@ -41,10 +41,10 @@ use tokio_util::sync::CancellationToken;
 pub use change::{Change, ChangeBatch};
 pub use entry::{Entry, MAX_PAGE, Page, Revision};
 pub use error::Error;
-pub use etcd::{Config as EtcdConfig, DEFAULT_LEASE_TTL, TlsFiles};
+pub use etcd::{Compaction, Config as EtcdConfig, DEFAULT_LEASE_TTL, TlsFiles};
 pub use guard::{Expected, Guard, Precondition};
 pub use key::{Key, Prefix};
-pub use leader::{Candidate, Leader};
+pub use leader::{Candidate, Leader, Outlook};
 pub use lease::{Ended, Keeper, Lease};
 pub use redb::Config as RedbConfig;
 pub use schema::SCHEMA_VERSION;
@@ -172,15 +172,15 @@ impl Store {
     ///
     /// Returns the lease, which fences every commit, and its keeper, whose [`run`](Keeper::run) the caller must spawn
     /// at once: without it the lease ends. The embedded stores follow their one process: a newer campaign supersedes
-    /// the older lease. The other coordinators are told who `candidate` is; `seen` is told who leads meanwhile, `None` when
-    /// nobody does, and nothing while the store does not say. Cancel safe.
+    /// the older lease. The other coordinators are told who `candidate` is; `seen` is told who leads meanwhile, or
+    /// that nobody does, and nothing but the trouble while the store does not say. Cancel safe.
     ///
     /// # Errors
     /// [`Error::Cancelled`] once `cancel` fires; what etcd refuses for good. An unreachable etcd is waited for.
     pub async fn campaign(
         &self,
         candidate: &Candidate,
-        seen: &latest::Sender<Option<Leader>>,
+        seen: &latest::Sender<Outlook>,
         cancel: &CancellationToken,
     ) -> Result<(Lease, Keeper), Error> {
         match &self.backend {

@@ -217,6 +217,10 @@ pub enum NoteKind {
     NodeResumed,
     /// A node was forgotten.
     NodeDeleted,
+    /// The store takes no writes: nothing is changed until it does.
+    StoreFull,
+    /// It takes writes again.
+    StoreWritable,
 }
 
 impl NoteKind {
@@ -243,6 +247,8 @@ impl NoteKind {
             Self::NodeHandedOver => "NodeHandedOver",
             Self::NodeResumed => "NodeResumed",
             Self::NodeDeleted => "NodeDeleted",
+            Self::StoreFull => "StoreFull",
+            Self::StoreWritable => "StoreWritable",
         }
     }
 }

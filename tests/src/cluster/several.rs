@@ -11,6 +11,11 @@ use crate::raw::Api;
 use crate::{STEP_LIMIT, wait_until};
 
 impl Cluster {
+    /// How many coordinators there are, those that were killed included.
+    pub fn coordinators(&self) -> usize {
+        self.coordinators.len()
+    }
+
     /// The process of coordinator `n`.
     ///
     /// # Panics

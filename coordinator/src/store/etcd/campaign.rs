@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::commit::Chain;
 use super::connect::within;
 use super::keeper::{LeaseKeeper, valid_until};
-use super::{Candidate, Error, Etcd, Keeper, Leader, Lease};
+use super::{Candidate, Error, Etcd, Keeper, Leader, Lease, Outlook};
 
 /// Pause between two looks at the leader key: adds little to a failover and is one cheap read per candidate.
 const POLL: Duration = Duration::from_millis(250);
@@ -45,7 +45,7 @@ impl Etcd {
     pub(in super::super) async fn campaign(
         &self,
         candidate: &Candidate,
-        seen: &watch::Sender<Option<Leader>>,
+        seen: &watch::Sender<Outlook>,
         cancel: &CancellationToken,
     ) -> Result<(Lease, Keeper), Error> {
         let mut granted = None;
@@ -68,15 +68,24 @@ impl Etcd {
     async fn win(
         &self,
         candidate: &Candidate,
-        seen: &watch::Sender<Option<Leader>>,
+        seen: &watch::Sender<Outlook>,
         granted: &mut Option<Granted>,
     ) -> Result<Won, Error> {
         let mut outage_told = false;
         loop {
             match self.stand(candidate, seen, granted).await {
-                Ok(Some(won)) => return Ok(won),
-                Ok(None) => outage_told = false,
+                Ok(Some(won)) => {
+                    seen.send_modify(|known| known.trouble = None);
+                    return Ok(won);
+                }
+                Ok(None) => {
+                    outage_told = false;
+                    seen.send_if_modified(|known| known.trouble.take().is_some());
+                }
                 Err(error) if error.is_retryable() => {
+                    let text = error_chain::Chain(&error).to_string();
+                    let trouble = error.notice().unwrap_or_else(|| text.into());
+                    seen.send_modify(|known| known.trouble = Some(trouble));
                     if !outage_told {
                         tracing::warn!(error = %error_chain::Chain(&error), "cannot campaign yet");
                     }
@@ -92,7 +101,7 @@ impl Etcd {
     async fn stand(
         &self,
         candidate: &Candidate,
-        seen: &watch::Sender<Option<Leader>>,
+        seen: &watch::Sender<Outlook>,
         granted: &mut Option<Granted>,
     ) -> Result<Option<Won>, Error> {
         let leader = self.leader_key().await?;
@@ -177,10 +186,10 @@ impl Etcd {
 }
 
 /// Passes on who leads, if that is news.
-fn tell(seen: &watch::Sender<Option<Leader>>, leader: Option<Leader>) {
+fn tell(seen: &watch::Sender<Outlook>, leader: Option<Leader>) {
     seen.send_if_modified(|known| {
-        let news = *known != leader;
-        *known = leader;
+        let news = known.leader != leader;
+        known.leader = leader;
         news
     });
 }

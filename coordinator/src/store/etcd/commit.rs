@@ -57,10 +57,9 @@ impl Etcd {
                 chain.undecided = None;
                 self.read_answer(chain, &answer, guard)
             }
-            Err(error @ Error::Unavailable { .. }) => match self.settle(chain).await? {
-                Settled::Happened(revision) => Ok(revision),
-                Settled::Prevented => Err(error),
-            },
+            Err(error @ Error::Unavailable { .. }) => outcome(self.settle(chain).await?, error),
+            // The write that passes the quota is applied and answered with this error.
+            Err(error @ Error::Exhausted { .. }) => outcome(self.settle_answered(chain).await?, error),
             Err(error) => {
                 chain.undecided = None;
                 Err(error)
@@ -129,6 +128,14 @@ impl Etcd {
             "commit id changed by another program"
         );
         fenced
+    }
+}
+
+/// What the caller of a settled commit hears.
+fn outcome(settled: Settled, error: Error) -> Result<Revision, Error> {
+    match settled {
+        Settled::Happened(revision) => Ok(revision),
+        Settled::Prevented => Err(error),
     }
 }
 

@@ -49,6 +49,24 @@ pub struct Config {
     pub lease_ttl: Duration,
     /// Deadline of one call to etcd.
     pub call_timeout: Duration,
+    /// What the leader lets etcd forget; `None` where something else sees to it.
+    pub compaction: Option<Compaction>,
+}
+
+/// Forgetting old revisions, which would fill etcd's quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compaction {
+    /// Time between two compactions.
+    pub every: Duration,
+    /// Newest revisions that are kept, for watches that are behind and for those who look into an accident.
+    pub keep: u64,
+}
+
+impl Default for Compaction {
+    /// Every 5 minutes, as etcd's own default is, keeping the last 10,000.
+    fn default() -> Self {
+        Self { every: Duration::from_mins(5), keep: 10_000 }
+    }
 }
 
 impl Config {
@@ -60,6 +78,7 @@ impl Config {
             tls: None,
             lease_ttl: DEFAULT_LEASE_TTL,
             call_timeout: CALL_TIMEOUT,
+            compaction: Some(Compaction::default()),
         }
     }
 }

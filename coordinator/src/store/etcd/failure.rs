@@ -4,8 +4,9 @@ use tonic::Code;
 
 use super::Error;
 
-/// Sorts an error by its gRPC status code. [`Error::Unavailable`] leaves open whether the call took effect; every
-/// other error is etcd's own word that it did not.
+/// Sorts an error by its gRPC status code. [`Error::Unavailable`] leaves open whether the call took effect; so
+/// does [`Error::Exhausted`], because the write that passes the quota is applied *and* answered with an error; every other
+/// error is etcd's own word that it did not.
 pub(super) fn classify(action: &'static str, error: etcd_client::Error) -> Error {
     let etcd_client::Error::GRpcStatus(status) = &error else {
         return Error::Unavailable { action, source: Box::new(error) };
@@ -17,7 +18,7 @@ pub(super) fn classify(action: &'static str, error: etcd_client::Error) -> Error
             Error::Unavailable { action, source: Box::new(error) }
         }
         // No room (the NOSPACE alarm) or more requests than etcd queues.
-        Code::ResourceExhausted => Error::Exhausted { action, source: Box::new(error) },
+        Code::ResourceExhausted => Error::Exhausted { action, source: status.message().to_owned().into() },
         Code::InvalidArgument
         | Code::NotFound
         | Code::AlreadyExists
@@ -52,11 +53,7 @@ pub(super) fn never_sent(error: &etcd_client::Error) -> bool {
 
 /// Whether the call failed with `code`.
 pub(super) fn has_code(error: &Error, wanted: Code) -> bool {
-    let (Error::Unavailable { source, .. } | Error::Exhausted { source, .. } | Error::Refused { source, .. }) =
-        error
-    else {
-        return false;
-    };
+    let (Error::Unavailable { source, .. } | Error::Refused { source, .. }) = error else { return false };
     let status = source.downcast_ref::<etcd_client::Error>();
     matches!(status, Some(etcd_client::Error::GRpcStatus(status)) if status.code() == wanted)
 }

@@ -33,13 +33,15 @@ use tokio::sync::Mutex;
 
 use super::lease::Term;
 use super::write::WriteSet;
-use super::{Candidate, Entry, Error, Guard, Keeper, Key, Leader, Lease, Limits, Page, Prefix, Revision};
+use super::{
+    Candidate, Entry, Error, Guard, Keeper, Key, Leader, Lease, Limits, Outlook, Page, Prefix, Revision,
+};
 
 use commit::Chain;
 use connect::Link;
 use layout::Layout;
 
-pub use connect::{Config, DEFAULT_LEASE_TTL, TlsFiles};
+pub use connect::{Compaction, Config, DEFAULT_LEASE_TTL, TlsFiles};
 pub(super) use keeper::LeaseKeeper;
 pub(super) use watch::Watch;
 

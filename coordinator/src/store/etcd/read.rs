@@ -73,6 +73,13 @@ impl Etcd {
         Ok(answer.take_kvs().pop())
     }
 
+    /// The id of the last commit.
+    pub(super) async fn commit_id(&self) -> Result<Option<KeyValue>, Error> {
+        let mut answer =
+            self.fetch("read the last commit", self.layout.txn().to_owned(), GetOptions::new()).await?;
+        Ok(answer.take_kvs().pop())
+    }
+
     async fn range(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<GetResponse, Error> {
         let (start, end) = self.layout.data_range(prefix, after);
         // One more than asked for tells whether there are more.

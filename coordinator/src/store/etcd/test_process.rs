@@ -25,9 +25,14 @@ pub(in super::super) struct EtcdProcess {
 impl EtcdProcess {
     /// Starts etcd and waits until it answers; `None` if a person chose to skip these tests.
     pub(in super::super) async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// As [`start`](Self::start), with `args` added to its command line.
+    pub(in super::super) async fn start_with(args: &[&str]) -> Option<Self> {
         let deadline = Instant::now() + Duration::from_secs(60);
         loop {
-            let mut etcd = match Self::spawn() {
+            let mut etcd = match Self::spawn(args) {
                 Ok(etcd) => etcd,
                 Err(error) if std::env::var_os(SKIP).is_some() => {
                     skipped(&error);
@@ -69,7 +74,7 @@ impl EtcdProcess {
         self.signal(Signal::CONT);
     }
 
-    fn spawn() -> std::io::Result<Self> {
+    fn spawn(args: &[&str]) -> std::io::Result<Self> {
         let folder = TempDir::new()?;
         let log = File::create(folder.path().join("log"))?;
         let (port, peer_port) = (free_port()?, free_port()?);
@@ -80,11 +85,22 @@ impl EtcdProcess {
             .args(["--name", "test", "--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("test={peer}")])
+            .args(args)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
         Ok(Self { child, port, folder })
+    }
+
+    /// Runs `etcdctl` against it and returns what it prints.
+    pub(super) fn ctl(&self, args: &[&str]) -> String {
+        let mut command = Command::new("etcdctl");
+        command.env("ETCDCTL_API", "3").args(["--endpoints", &format!("http://127.0.0.1:{}", self.port)]);
+        let output = command.args(args).output().expect("run etcdctl");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(output.status.success(), "etcdctl {args:?}: {text}");
+        text
     }
 
     fn signal(&self, signal: Signal) {

@@ -26,7 +26,7 @@ async fn a_dead_leader_is_replaced_and_its_commits_are_fenced() {
     config.lease_ttl = Duration::from_secs(2);
     let dead = open(&config).await;
     let cancel = tokio_util::sync::CancellationToken::new();
-    let seen = tokio::sync::watch::Sender::new(None);
+    let seen = tokio::sync::watch::Sender::new(crate::store::Outlook::default());
     // Its keeper never runs: to etcd this is a leader that died.
     let (lease, _keeper) = within(dead.campaign(&candidate("dead"), &seen, &cancel)).await.expect("campaign");
     assert_eq!(dead.leader().await.expect("read").map(|leader| leader.name).as_deref(), Some("dead"));
@@ -137,6 +137,74 @@ async fn a_watch_survives_a_pause_of_etcd() {
     etcd.resume();
     let second = leader.put("jobs/2", "x").await;
     assert_eq!(within(watch.next()).await.expect("batch").revision, second);
+}
+
+#[tokio::test]
+async fn e07_an_etcd_without_room_refuses_commits_and_leaves_leadership_alone() {
+    let Some(etcd) = EtcdProcess::start_with(&["--quota-backend-bytes", "4000000"]).await else { return };
+    let mut config = etcd.etcd_config();
+    config.lease_ttl = Duration::from_secs(2);
+    let leader = Leader::of(&open(&config).await).await;
+    let large = vec![b'x'; 200_000];
+    let (mut stored, full) = loop_until_full(&leader, &large).await;
+    assert!(full.notice().expect("a word for people").contains("defrag"), "{full:?}");
+    for _ in 0..3 {
+        let small = leader.commit(vec![Write::put(key("small"), "x")]).await;
+        assert!(matches!(small, Err(Error::Exhausted { .. })), "{small:?}");
+    }
+    let outlived = tokio::time::timeout(Duration::from_secs(5), leader.lease.lost()).await.is_err();
+    assert!(outlived, "the lease needs no room");
+    assert!(leader.store.get(&key("small")).await.expect("reads go on").is_none());
+    let page = leader.store.list(&Prefix::all(), None, 1000).await.expect("reads go on");
+    stored.sort();
+    assert_eq!(page.entries.iter().map(|entry| entry.key.clone()).collect::<Vec<_>>(), stored);
+
+    make_room(&etcd, &leader.store).await;
+    let revision = leader.put("small", "x").await;
+    assert_eq!(leader.store.get(&key("small")).await.expect("get").expect("stored").revision, revision);
+}
+
+/// What a person does; the compaction is ours, to see that it needs no room.
+async fn make_room(etcd: &EtcdProcess, store: &Store) {
+    etcd.ctl(&["del", "--prefix", "dockmgr/test/data/fill/"]);
+    store.compact(0).await.expect("compaction needs no room");
+    etcd.ctl(&["defrag"]);
+    etcd.ctl(&["alarm", "disarm"]);
+}
+
+/// Commits until etcd has no room; what was stored, and the error.
+async fn loop_until_full(leader: &Leader, value: &[u8]) -> (Vec<crate::store::Key>, Error) {
+    let mut stored = Vec::new();
+    for n in 0..1000 {
+        let name = key(&format!("fill/{n:03}"));
+        match leader.commit(vec![Write::put(name.clone(), value.to_vec())]).await {
+            Ok(_) => stored.push(name),
+            Err(error) => return (stored, error),
+        }
+    }
+    panic!("the quota does not hold");
+}
+
+#[tokio::test]
+async fn e07_who_cannot_stand_for_election_says_why() {
+    let Some(etcd) = EtcdProcess::start_with(&["--quota-backend-bytes", "4000000"]).await else { return };
+    let store = open(&etcd.etcd_config()).await;
+    let leader = Leader::of(&store).await;
+    loop_until_full(&leader, &vec![b'x'; 200_000]).await;
+    leader.resign().await;
+    let (cancel, seen) = (tokio_util::sync::CancellationToken::new(), tokio::sync::watch::Sender::default());
+    let mut outlook: tokio::sync::watch::Receiver<crate::store::Outlook> = seen.subscribe();
+    let candidate = candidate("hopeful");
+    let campaign = store.campaign(&candidate, &seen, &cancel);
+    let told = async {
+        let seen = outlook.wait_for(|seen| seen.trouble.is_some()).await.expect("the sender lives");
+        assert!(seen.trouble.as_deref().is_some_and(|trouble| trouble.contains("defrag")), "{seen:?}");
+        drop(seen);
+        make_room(&etcd, &store).await;
+    };
+    let (won, ()) = within(async { tokio::join!(campaign, told) }).await;
+    won.expect("there is room");
+    assert_eq!(outlook.borrow().trouble, None);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ fn config(folder: &TempDir) -> StoreConfig {
 }
 
 async fn lead(store: &Store) -> (Lease, Keeper) {
-    let seen = tokio::sync::watch::Sender::new(None);
+    let seen = tokio::sync::watch::Sender::new(crate::store::Outlook::default());
     let cancel = tokio_util::sync::CancellationToken::new();
     store.campaign(&crate::store::conformance::candidate("test"), &seen, &cancel).await.expect("campaign")
 }
