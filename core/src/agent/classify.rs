@@ -13,11 +13,13 @@ use super::wanted::Stop;
 
 /// SIGKILL as an exit code.
 const CODE_KILLED: u8 = 137;
+/// What a daemon tells of a container that is gone when it comes up again.
+const CODE_UNSEEN: u8 = 255;
 /// Codes by signal: 128 + 1 to 128 + 64.
 const SIGNAL_CODES: std::ops::RangeInclusive<u8> = 129..=192;
 /// Codes that a daemon without live-restore leaves behind when it goes down or comes up again: its stop and its kill
 /// (143, 137), what it writes for containers it lost (0 in Docker 24.0.0 to 24.0.2, moby#45788; 255).
-const CODES_OF_A_DAEMON_RESTART: [u8; 4] = [0, CODE_KILLED, 143, 255];
+const CODES_OF_A_DAEMON_RESTART: [u8; 4] = [0, CODE_KILLED, 143, CODE_UNSEEN];
 
 /// Names the end of a container that has ended.
 pub fn classify_exit(exit: Exit, stopping: &Stopping, doubt: Doubt) -> Ending {
@@ -53,6 +55,8 @@ fn is_doubtful(code: u8, doubt: Doubt) -> bool {
     match doubt {
         Doubt::None => false,
         Doubt::WorkerWasAway => code == CODE_KILLED,
+        // What it writes for a container whose end it missed.
+        Doubt::DaemonWasDown => code == CODE_UNSEEN,
         Doubt::DaemonWasLost => CODES_OF_A_DAEMON_RESTART.contains(&code),
         Doubt::HostRebooted => true,
     }
@@ -64,6 +68,7 @@ fn doubt_message(doubt: Doubt) -> &'static str {
         Doubt::WorkerWasAway => {
             "ended by SIGKILL while the worker was away; the daemon may have done it (live-restore is off)"
         }
+        Doubt::DaemonWasDown => "ended while the daemon was down, which does not know how",
         Doubt::DaemonWasLost => {
             "ended while the daemon was away; the daemon may have done it (live-restore is off)"
         }
@@ -189,6 +194,16 @@ mod tests {
                 Some(137),
             ),
             ("booted", 0, false, nothing, Doubt::HostRebooted, InfraUnknown, None),
+            ("end that the daemon missed", 255, false, nothing, Doubt::DaemonWasDown, InfraUnknown, None),
+            (
+                "own code while the daemon was down",
+                137,
+                false,
+                nothing,
+                Doubt::DaemonWasDown,
+                Signaled,
+                Some(137),
+            ),
             ("daemon restart", 137, false, nothing, Doubt::DaemonWasLost, InfraUnknown, None),
             ("no success over a daemon restart", 0, false, nothing, Doubt::DaemonWasLost, InfraUnknown, None),
             ("own code over a daemon restart", 7, false, nothing, Doubt::DaemonWasLost, Exited, Some(7)),

@@ -159,6 +159,8 @@ pub enum Doubt {
     None,
     /// The worker was away and the daemon does not keep containers alive over its own restart.
     WorkerWasAway,
+    /// The daemon was down when it ended, and keeps containers alive over its own restart.
+    DaemonWasDown,
     /// The daemon was lost in between and does not keep containers alive over its own restart.
     DaemonWasLost,
     /// The host was booted in between: exit codes of before mean nothing.

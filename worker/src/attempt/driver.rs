@@ -59,6 +59,8 @@ pub(super) struct Driver {
     pub(super) ran_since: Option<BootTime>,
     /// Outages of the daemon before the start.
     pub(super) outages_before: u64,
+    /// The run of the daemon in which the container was last seen alive.
+    pub(super) lived_in: Option<i64>,
     /// Failures in a row that were answers of the daemon, not its absence.
     pub(super) refusals: u32,
     /// The image was gone at create once already.
@@ -103,6 +105,7 @@ impl Driver {
             log_end: None,
             samples: Samples::default(),
             ran_since: None,
+            lived_in: None,
             refusals: 0,
             pulled_again: false,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),

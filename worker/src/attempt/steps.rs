@@ -116,6 +116,7 @@ impl Driver {
         }
         self.succeeded();
         self.seen.container = self.container_of(state.as_ref());
+        self.state = state;
         if matches!(self.seen.container, Container::Exited(_) | Container::Running) {
             self.doubt_the_daemon();
         }
@@ -123,7 +124,6 @@ impl Driver {
             let guard = self.context.guard.as_ref();
             self.seen.stopping.by_guard = guard.is_some_and(|guard| guard.was_killed(self.attempt));
         }
-        self.state = state;
     }
 
     /// Of a container that the daemon does not know: ends what a start in doubt left alive. `false` if something lives on.
@@ -173,6 +173,12 @@ impl Driver {
     /// An exit that was first seen after the daemon was away may be the daemon's doing.
     fn doubt_the_daemon(&mut self) {
         let health = &self.context.health;
+        let up = self.context.runtime.up_since();
+        if matches!(self.seen.container, Container::Running) {
+            self.lived_in = up;
+        } else if health.live_restore() && self.lived_in != up && self.is_older_than(up) {
+            self.seen.doubt = self.seen.doubt.max(Doubt::DaemonWasDown);
+        }
         if health.outages() == self.outages_before || health.live_restore() {
             return;
         }
@@ -182,6 +188,12 @@ impl Driver {
         } else {
             self.seen.doubt = self.seen.doubt.max(Doubt::DaemonWasLost);
         }
+    }
+
+    /// Whether the container last inspected was started before this moment, in milliseconds since 1970.
+    fn is_older_than(&self, up: Option<i64>) -> bool {
+        let started = self.state.as_ref().and_then(|state| state.started_at);
+        started.zip(up).is_some_and(|(started, up)| started.0 < up)
     }
 
     async fn create(&mut self) {

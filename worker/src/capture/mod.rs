@@ -18,6 +18,7 @@
 mod live;
 mod pieces;
 mod recovery;
+mod restarts;
 
 use std::time::Duration;
 
@@ -68,6 +69,7 @@ impl Capture {
             return Some(end);
         }
         let low_before = self.health.low_disk_count();
+        let mut life = self.life(attached.is_some());
         let mut pieces = Pieces::new(self.spool.captured().offsets, self.cap);
         let live = match attached {
             Some(attached) => self.live(attached, &mut pieces).await,
@@ -77,8 +79,12 @@ impl Capture {
             live::Outcome::Complete => {}
             live::Outcome::Behind(reason) => {
                 tracing::debug!(container_id = %self.container, reason, "capture goes on from the kept log");
-                self.recover(&mut pieces).await;
+                self.recover(&mut pieces, &mut life).await;
             }
+        }
+        if self.ended_unseen(life).await {
+            let reason = "it ended while the daemon was down; what it wrote last may be missing".to_owned();
+            pieces.mark(Mark::Suspect { reason });
         }
         if self.health.low_disk_count() != low_before {
             let reason = "the disk was nearly full while it ran; the daemon may have lost lines".to_owned();

@@ -6,6 +6,7 @@ use dockmgr_support::backoff::Backoff;
 use dockmgr_support::clock;
 use dockmgr_support::error_chain::Chain;
 
+use super::restarts::Life;
 use super::{Capture, FIRST_PAUSE, LONGEST_PAUSE, Pieces};
 use crate::runtime::{Error, Recovered, Runtime as _};
 
@@ -31,10 +32,11 @@ impl Prefix {
 
 impl Capture {
     /// Reads the kept log to its end. Whatever cannot be read is marked, never left out silently.
-    pub(super) async fn recover(&self, pieces: &mut Pieces) {
+    pub(super) async fn recover(&self, pieces: &mut Pieces, life: &mut Life) {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         let mut failures = 0;
         loop {
+            self.note_life(life).await;
             let error = match self.recover_once(pieces).await {
                 Ok(()) => return,
                 Err(error) => error,

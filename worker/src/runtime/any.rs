@@ -22,6 +22,16 @@ pub enum AnyRuntime {
     Fake(Fake),
 }
 
+impl AnyRuntime {
+    /// When the daemon came up, in milliseconds since 1970; another number after each restart. `None` where it cannot be told.
+    pub fn up_since(&self) -> Option<i64> {
+        match self {
+            Self::Docker(docker) => docker.up_since(),
+            Self::Fake(_) => None,
+        }
+    }
+}
+
 /// Forwards a call to whichever runtime is inside.
 macro_rules! forward {
     ($self:ident . $method:ident ( $($argument:expr),* )) => {

@@ -50,6 +50,14 @@ impl Docker {
         Self { inner: Arc::new(Inner { socket, client: Mutex::new(None), api_logs_only }) }
     }
 
+    /// When the daemon made its socket, which it does at each start, in milliseconds since 1970. One that the init process holds
+    /// for it is older than all of them.
+    pub fn up_since(&self) -> Option<i64> {
+        let made = std::fs::metadata(self.socket()).and_then(|about| about.modified()).ok()?;
+        let since = made.duration_since(std::time::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_millis()).ok()
+    }
+
     /// The socket's path.
     pub fn socket(&self) -> &str {
         &self.inner.socket
