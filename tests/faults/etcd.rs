@@ -83,3 +83,100 @@ async fn e03_an_etcd_that_slept_makes_nobody_lost() {
     // Fenced by its own clock while no leader was there, perhaps; lost by nobody's word alone.
     assert!(attempts(&cluster, retried).await.len() <= 2);
 }
+
+#[tokio::test]
+async fn e05_a_leader_whose_lease_was_revoked_steps_down_and_another_goes_on() {
+    if !needs::etcd() {
+        return;
+    }
+    let mut cluster = Cluster::builder().own_etcd(1, &[]).coordinators(2).start().await;
+    let (script, due) = counting(40);
+    let job = cluster.submit([script.as_str()]).await;
+    cluster.wait_state(job, TaskState::Running).await;
+    for _ in 0..3 {
+        let leader = cluster.leader().await;
+        let list = cluster.etcd().ctl(&["lease", "list"]).await;
+        // The first line counts them.
+        for lease in list.lines().filter(|line| line.chars().all(|digit| digit.is_ascii_hexdigit())) {
+            cluster.etcd().ctl(&["lease", "revoke", lease]).await;
+        }
+        cluster.cli(["submit", "--wait", "exit 4"]).run().await.expect_code(4);
+        let ended =
+            format!("coordinator{}.log", if leader == 0 { String::new() } else { format!("-{leader}") });
+        let log = std::fs::read_to_string(cluster.folder().join(&ended)).unwrap_or_default();
+        assert!(log.contains("no longer leading"), "{ended}: {log}");
+    }
+    counted_once(&cluster, job, &due).await;
+}
+
+#[tokio::test]
+async fn e06_an_etcd_that_forgets_its_history_all_the_time_disturbs_nobody() {
+    if !needs::etcd() {
+        return;
+    }
+    let mut cluster = Cluster::builder().own_etcd(1, &[]).coordinators(2).start().await;
+    let (script, due) = counting(40);
+    let job = cluster.submit([script.as_str()]).await;
+    cluster.wait_state(job, TaskState::Running).await;
+    for _ in 0..8 {
+        cluster.cli(["submit", "--wait", "exit 4"]).run().await.expect_code(4);
+        let status = cluster.etcd().ctl(&["endpoint", "status", "--write-out=json"]).await;
+        let status: serde_json::Value = serde_json::from_str(status.trim()).expect("JSON");
+        let revision = status[0]["Status"]["header"]["revision"].as_u64().expect("a revision");
+        cluster.etcd().ctl(&["compact", &revision.to_string()]).await;
+    }
+    counted_once(&cluster, job, &due).await;
+}
+
+/// Interferes with the system calls of a program; ends when dropped.
+struct Injection(dockmgr_tests::process::Process);
+
+impl Injection {
+    async fn of(cluster: &mut Cluster, what: &str) -> Self {
+        let (log, member) = (cluster.folder().join("strace.log"), cluster.etcd().member(0).id());
+        let mut command = tokio::process::Command::new("strace");
+        command.args(["-f", "-p", &member.to_string(), "-e", "trace=fdatasync,fsync", "-e", what]);
+        let tracer = dockmgr_tests::process::Process::start("strace", &mut command, &log);
+        dockmgr_tests::eventually("strace to be attached", STEP_LIMIT, async || {
+            std::fs::read_to_string(&log).is_ok_and(|text| text.contains("attached"))
+        })
+        .await;
+        Self(tracer)
+    }
+
+    async fn end(mut self) {
+        self.0.signal(rustix::process::Signal::INT);
+        self.0.wait(STEP_LIMIT).await;
+    }
+}
+
+#[tokio::test]
+async fn e08_a_disk_of_etcd_that_is_slow_costs_time_and_one_that_fails_loses_nothing() {
+    if !needs::etcd() {
+        return;
+    }
+    let mut cluster = Cluster::builder().own_etcd(1, &[]).coordinators(2).start().await;
+    let (script, due) = counting(100);
+    let job = cluster.submit(["--on-lost", "wait", &script]).await;
+    cluster.wait_state(job, TaskState::Running).await;
+    let slow = Injection::of(&mut cluster, "inject=fdatasync,fsync:delay_enter=500000").await;
+    let began = Instant::now();
+    cluster.cli(["submit", "--wait", "exit 4"]).run().await.expect_code(4);
+    assert!(began.elapsed() < Duration::from_secs(30), "a job took {:?}", began.elapsed());
+    slow.end().await;
+    let before = cluster.submit(["exit 5"]).await;
+    let broken = Injection::of(&mut cluster, "inject=fdatasync,fsync:error=EIO").await;
+    let submit = cluster.cli(["submit", "exit 6"]).limit(Duration::from_secs(120)).spawn();
+    wait_until("etcd to end rather than go on without its disk", STEP_LIMIT, async || {
+        if cluster.etcd().member(0).has_ended() { Ok(()) } else { Err("it runs".to_owned()) }
+    })
+    .await;
+    drop(broken);
+    cluster.etcd().restart(0).await;
+    let after = submit.wait(Duration::from_secs(60)).await;
+    cluster.wait(before).await.expect_code(5);
+    if after.code == 0 {
+        cluster.cli(["wait", &after.text()]).run().await.expect_code(6);
+    }
+    counted_once(&cluster, job, &due).await;
+}

@@ -2,6 +2,7 @@
 
 mod etcd;
 mod network;
+mod output;
 mod processes;
 
 use std::time::Duration;

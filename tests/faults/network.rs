@@ -6,6 +6,7 @@ use std::time::Duration;
 use dockmgr_proto::v1::{self, TaskState};
 use dockmgr_support::tasks::Tasks;
 use dockmgr_tests::proxy::{Behaviour, Direction, Proxy};
+use dockmgr_tests::raw::Api;
 use dockmgr_tests::{Builder, Cluster, STEP_LIMIT, needs, ports, wait_until};
 
 use crate::{attempts, counted_once, counting, soon_lost};
@@ -170,5 +171,49 @@ async fn n06_resets_in_the_middle_of_streams_lose_and_repeat_nothing() {
     }
     let output = run.wait(STEP_LIMIT).await.expect_code(9);
     assert_eq!(String::from_utf8_lossy(&output.stdout), due, "{}", output.describe());
+    assert_eq!(attempts(&cluster, 1).await.len(), 1);
+}
+
+#[tokio::test]
+async fn n10_readers_that_stand_still_delay_only_themselves() {
+    let cluster = Cluster::builder().cpus("16").memory("64GiB").start().await;
+    // In pieces: what the fake's programs print at once is bounded.
+    let pieces: Vec<String> =
+        (0..40).map(|n| format!("seq {} {}", n * 10_000 + 1, (n + 1) * 10_000)).collect();
+    let writer = cluster.submit([format!("{}; sleep 20; exit 9", pieces.join("; "))]).await;
+    cluster.wait_state(writer, TaskState::Running).await;
+    let api = Api::of(&cluster).await;
+    let mut standing = Vec::new();
+    for _ in 0..50 {
+        let request =
+            v1::TailLogsRequest { job: writer.to_string(), follow: true, ..v1::TailLogsRequest::default() };
+        // Opened and never read.
+        standing.push(api.logs().tail_logs(request).await.expect("a stream").into_inner());
+    }
+    for _ in 0..5 {
+        let began = tokio::time::Instant::now();
+        cluster.run(["echo here; exit 3"]).await.expect_code(3);
+        assert!(began.elapsed() < Duration::from_secs(10), "a job took {:?}", began.elapsed());
+        assert_eq!(node_state(&cluster).await, v1::node::State::Ready);
+    }
+    let reader = cluster.cli(["logs", "--follow", &writer.to_string()]).run().await;
+    let due: String = (1..=400_000).map(|n| format!("{n}\n")).collect();
+    assert!(reader.stdout == due.as_bytes(), "{} bytes of {}", reader.stdout.len(), due.len());
+    cluster.wait(writer).await.expect_code(9);
+    assert_eq!(attempts(&cluster, writer).await.len(), 1);
+    drop(standing);
+}
+
+#[tokio::test]
+async fn n13_a_way_that_closes_when_it_is_idle_costs_no_attempt_and_no_byte() {
+    let (cluster, proxy, tasks) = behind_a_proxy(soon_lost(Cluster::builder())).await;
+    let to_reader = proxy_to(&cluster.server_of(0), &tasks).await;
+    for proxy in [&proxy, &to_reader] {
+        proxy.behave(Behaviour::ClosesIdle(Duration::from_secs(3)));
+    }
+    let server = format!("http://{}", to_reader.address);
+    let run = cluster.cli(["run", "echo begin; sleep 15; echo end; exit 9"]).env("DOCKMGR_SERVER", server);
+    let output = run.run().await.expect_code(9);
+    assert_eq!(output.stdout, b"begin\nend\n", "{}", output.describe());
     assert_eq!(attempts(&cluster, 1).await.len(), 1);
 }

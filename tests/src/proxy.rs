@@ -14,6 +14,9 @@ use tokio::sync::watch;
 /// Largest piece that is passed on at once.
 const PIECE: usize = 16 * 1024;
 
+/// Longer than any test.
+const NEVER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How the proxy behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Behaviour {
@@ -30,6 +33,8 @@ pub enum Behaviour {
     Narrow(u32),
     /// Connections stay open and nothing passes: a peer that vanished.
     Stalled(Direction),
+    /// A direction in which nothing has passed for so long closes the connection.
+    ClosesIdle(Duration),
     /// What is connected gets a reset, as does everybody who connects.
     Refusing,
 }
@@ -145,7 +150,11 @@ async fn pump(
         if watched.wait_for(|behaviour| !stalls(behaviour)).await.is_err() {
             return;
         }
-        let Ok(size @ 1..) = from.read(&mut piece).await else { break };
+        let idle = match *watched.borrow() {
+            Behaviour::ClosesIdle(limit) => limit,
+            _ => NEVER,
+        };
+        let Ok(Ok(size @ 1..)) = tokio::time::timeout(idle, from.read(&mut piece)).await else { break };
         let behaviour = *watched.borrow();
         match behaviour {
             Behaviour::Slow { delay, jitter } => {
@@ -155,7 +164,7 @@ async fn pump(
                 let bytes = u32::try_from(size).unwrap_or(u32::MAX);
                 tokio::time::sleep(Duration::from_secs_f64(f64::from(bytes) / f64::from(rate))).await;
             }
-            Behaviour::Clean | Behaviour::Stalled(_) | Behaviour::Refusing => {}
+            Behaviour::Clean | Behaviour::Stalled(_) | Behaviour::ClosesIdle(_) | Behaviour::Refusing => {}
         }
         // What was read before the stall must not slip through it.
         if watched.wait_for(|behaviour| !stalls(behaviour)).await.is_err() {
