@@ -138,6 +138,22 @@ all_tests() {
     # From a fixed first seed, so that a run tells about the change and not about luck; `make sim` takes new ones.
     count "${simulation[@]}" --seeds 10000 --seed 1
     count "${simulation[@]}" --mutants --seed 42
+    chaos fake
+    chaos docker
+}
+
+# chaos PROFILE: real processes under seeded faults for a short while; `make chaos` takes longer, and new seeds.
+chaos() {
+    if [ "${DOCKMGR_SKIP_ETCD:-}" = 1 ] || { [ "$1" = docker ] && [ "${DOCKMGR_SKIP_DOCKER:-}" = 1 ]; }; then
+        echo "SKIPPED: chaos, profile $1"
+        SKIPPED=$((SKIPPED + 1))
+        return
+    fi
+    local as_root=()
+    [ "$(id -u)" = 0 ] || as_root=(sudo -E)
+    # Namespaces and packet filters are made with programs that are no user's.
+    check "${as_root[@]}" env "PATH=$PATH:/usr/sbin:/sbin" "${CARGO_TARGET_DIR:-target}/debug/dockmgr-chaos" \
+        --minutes 1.25 --profile "$1" --seed 2026
 }
 
 main() {

@@ -203,7 +203,10 @@ fn expected(
             let removed = attempts.iter().any(|attempt| done.removed.contains(&(found.id, attempt.number)));
             match job.on_lost {
                 v1::OnLost::Wait if end.reason == EndReason::Lost => wrong("a job that waits is never lost"),
-                v1::OnLost::Retry if end.reason == EndReason::Lost && attempts.len() < INFRA_ATTEMPTS => {
+                // After a stop nothing is started any more.
+                v1::OnLost::Retry
+                    if end.reason == EndReason::Lost && attempts.len() < INFRA_ATTEMPTS && !stopped =>
+                {
                     wrong("it was to be tried again")
                 }
                 v1::OnLost::Wait if !removed && attempts.len() < 2 => wrong("nobody took its container away"),
