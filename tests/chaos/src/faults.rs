@@ -6,7 +6,7 @@
 
 mod damage;
 
-pub(crate) use damage::attempt_of;
+pub(crate) use damage::{DAEMON_KILL, attempt_of};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -73,9 +73,10 @@ impl OpenTask {
             self.reader = Some(self.open_reader(store, attempt, at).await?);
         }
         let Some(reader) = &mut self.reader else { return Ok(Progressed::Nothing) };
+        // Asked before the read: what is written between the two was not read when nothing was.
+        let kept = reader.kept().offsets;
         let entries = reader.read().await?;
         if entries.is_empty() {
-            let kept = reader.kept().offsets;
             return Ok(self.run_dry(at, kept));
         }
         Ok(self.show(at, entries))

@@ -14,6 +14,9 @@ use dockmgr_tests::proxy::Behaviour;
 /// How long a call of the Docker command line is waited for; what was asked happens also when it is not.
 const CALL: Duration = Duration::from_millis(800);
 
+/// What a kill of the Docker daemon is called in the table.
+pub(crate) const DAEMON_KILL: &str = "dockerd kill -9";
+
 /// What mends the damage, and who is damaged; `None` when nobody is free for it.
 type Found = Option<(Mend, Vec<Who>)>;
 
@@ -35,7 +38,7 @@ impl Fault {
             Self::EtcdPause => "etcd pause",
             Self::EtcdCompact => "etcd compaction",
             Self::FullDisk(_) => "full disk",
-            Self::DaemonKill => "dockerd kill -9",
+            Self::DaemonKill => DAEMON_KILL,
             Self::DaemonPause => "dockerd pause",
             Self::RemoveContainer(_) => "container removed",
             Self::PauseContainer(_) => "container paused",

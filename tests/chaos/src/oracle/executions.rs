@@ -6,7 +6,7 @@ use std::path::Path;
 use dockmgr_proto::v1;
 
 use super::Verdict;
-use crate::faults::{Done, attempt_of};
+use crate::faults::{DAEMON_KILL, Done, attempt_of};
 use crate::job::Job;
 
 /// One execution of a program. Times are seconds since boot: all members share the clock.
@@ -41,8 +41,13 @@ impl Verdict {
         for two in runs.windows(2) {
             let (earlier, later) = (two[0], two[1]);
             let removed = done.removed.contains(&(found.id, earlier.attempt));
+            // A daemon killed around an end takes its knowledge of it along. That it ended is proven, how it did is told as unknown.
+            let untold = done.counts.contains_key(DAEMON_KILL)
+                && attempts.iter().any(|attempt| {
+                    attempt.number == earlier.attempt && attempt.end_reason() == v1::EndReason::InfraUnknown
+                });
             let overlaps = later.started < earlier.last;
-            if job.on_lost == v1::OnLost::Wait && (overlaps || (earlier.whole && !removed)) {
+            if job.on_lost == v1::OnLost::Wait && (overlaps || (earlier.whole && !removed && !untold)) {
                 self.blame("run twice (wait)", format!("{name}: {earlier:?} and {later:?}: {attempts:?}"));
             } else if overlaps {
                 self.overlap(&name, found, earlier, later);
