@@ -122,10 +122,13 @@ pub(crate) fn read_fake(folder: &Path) -> Vec<Execution> {
             "S" => executions.push(Execution { job, attempt, started: time, last: time, whole: false }),
             "E" => {
                 let same = |run: &&mut Execution| (run.job, run.attempt) == (job, attempt);
+                // The codes of the jobs are below those of signals.
+                let whole = code < 129;
                 if let Some(run) = executions.iter_mut().rev().find(same) {
-                    run.last = time;
-                    // The codes of the jobs are below those of signals.
-                    run.whole = code < 129;
+                    (run.last, run.whole) = (time, whole);
+                } else {
+                    // The fake lives in the worker: one that is killed between a start and its line tells only the end.
+                    executions.push(Execution { job, attempt, started: time, last: time, whole });
                 }
             }
             _ => {}
