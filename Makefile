@@ -119,9 +119,9 @@ chaos: ## Seeded faults against a cluster of real processes: MINUTES=n [SEED=x] 
 	  $(or $(CARGO_TARGET_DIR),target)/debug/dockmgr-chaos --minutes $(MINUTES) --profile $(PROFILE) $(if $(SEED),--seed $(SEED))
 
 .PHONY: sim
-sim: ## Simulated clusters under faults: SEEDS=n worlds from SEED=x on (default 10000, random); SEEDS=1 replays one, TRACE=1 tells all
+sim: ## Simulated clusters under faults: SEEDS=n worlds from SEED=x on (default 10000, random); SEEDS=1 replays one, TRACE=1 tells all, ALL=1 goes on after failures
 	$(SETUP) --build
-	$(SIMULATION) --seeds $(or $(SEEDS),10000) $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace)
+	$(SIMULATION) --seeds $(or $(SEEDS),10000) $(if $(SEED),--seed $(SEED)) $(if $(TRACE),--trace) $(if $(ALL),--all) $(if $(THREADS),--threads $(THREADS))
 
 .PHONY: sim-mutants
 sim-mutants: ## Does the simulation find planted bugs? Each must be caught within 2,000 seeds; MUTANT=Name tries one

@@ -3,10 +3,11 @@
 //! Owns two bounded windows behind one lock that is held for moments only, and a revision that wakes the watchers. A
 //! watcher keeps its own cursor and reads from the window: a slow one lags or hears that its place is gone, and costs nothing.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dockmgr_core::cluster::Note;
+use dockmgr_core::cluster::{Changes, Note};
+pub use dockmgr_core::cluster::{Compacted, JobNews};
 use dockmgr_core::ids::JobId;
 use dockmgr_core::time::WallTime;
 use tokio::sync::watch;
@@ -15,9 +16,6 @@ use tokio::sync::watch;
 const DELETIONS_KEPT: usize = 10_000;
 /// Lines of the event log that are kept.
 const EVENTS_KEPT: usize = 10_000;
-
-/// The smallest job id, to begin a range with.
-const FIRST_JOB: JobId = JobId::FIRST;
 
 /// The feed of one term of leadership. Cheap to clone; its receivers hear when the term is over.
 #[derive(Debug, Clone)]
@@ -35,25 +33,6 @@ pub(super) struct FeedWriter {
     events: watch::Sender<u64>,
 }
 
-/// The place a watcher asked for is not kept any more: it must begin again with a snapshot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the place {asked} is not kept any more: the oldest possible is {oldest}")]
-pub struct Compacted {
-    /// What was asked for.
-    pub asked: u64,
-    /// The smallest place that would do.
-    pub oldest: u64,
-}
-
-/// Something a job watcher hears, in order of revision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobNews {
-    /// The job is at this revision now.
-    Changed(JobId),
-    /// The job was forgotten.
-    Deleted(JobId),
-}
-
 /// A line of the event log.
 #[derive(Debug, Clone)]
 pub struct LoggedNote {
@@ -67,14 +46,9 @@ pub struct LoggedNote {
     pub node_name: String,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Windows {
-    /// Newest revision of every job that is kept; jobs of one step may share it.
-    changed: BTreeSet<(u64, JobId)>,
-    at: BTreeMap<JobId, u64>,
-    deleted: VecDeque<(u64, JobId)>,
-    /// Deletions up to here may be missing.
-    deletions_from: u64,
+    jobs: Changes,
     events: VecDeque<LoggedNote>,
     next_event: u64,
 }
@@ -82,11 +56,8 @@ struct Windows {
 impl FeedWriter {
     /// A feed that begins at `revision` with these jobs.
     pub(super) fn new(revision: u64, jobs: impl Iterator<Item = (JobId, u64)>) -> Self {
-        let mut windows = Windows { deletions_from: revision, next_event: 1, ..Windows::default() };
-        for (job, at) in jobs {
-            windows.changed.insert((at, job));
-            windows.at.insert(job, at);
-        }
+        let jobs = Changes::new(revision, jobs, DELETIONS_KEPT);
+        let windows = Windows { jobs, events: VecDeque::new(), next_event: 1 };
         let (revision, events) = (watch::Sender::new(revision), watch::Sender::new(0));
         Self { windows: Arc::new(Mutex::new(windows)), revision, events }
     }
@@ -103,7 +74,7 @@ impl FeedWriter {
     /// Tells what is different from what was told: these are the jobs there are now, and their revisions. `revision` is the
     /// cluster's.
     pub(super) fn catch_up(&self, revision: u64, jobs: impl Iterator<Item = (JobId, u64)>) {
-        let (mut changed, mut gone) = (Vec::new(), lock(&self.windows).at.clone());
+        let (mut changed, mut gone) = (Vec::new(), lock(&self.windows).jobs.revisions().clone());
         for (job, at) in jobs {
             if gone.remove(&job) != Some(at) {
                 changed.push((job, at));
@@ -115,24 +86,7 @@ impl FeedWriter {
 
     /// Tells that jobs changed or were forgotten; wakes the watchers.
     pub(super) fn publish(&self, changed: &[(JobId, u64)], deleted: &[(JobId, u64)]) {
-        let newest = {
-            let mut windows = lock(&self.windows);
-            for &(job, revision) in changed {
-                windows.forget(job);
-                windows.changed.insert((revision, job));
-                windows.at.insert(job, revision);
-            }
-            for &(job, revision) in deleted {
-                windows.forget(job);
-                windows.deleted.push_back((revision, job));
-                if windows.deleted.len() > DELETIONS_KEPT
-                    && let Some((dropped, _)) = windows.deleted.pop_front()
-                {
-                    windows.deletions_from = dropped;
-                }
-            }
-            changed.iter().chain(deleted).map(|(_, revision)| *revision).max()
-        };
+        let newest = lock(&self.windows).jobs.publish(changed, deleted);
         if let Some(newest) = newest {
             self.revision.send_if_modified(|revision| {
                 let grows = newest > *revision;
@@ -166,20 +120,7 @@ impl FeedWriter {
 impl Feed {
     /// What happened to jobs after `revision`, at most `limit` pieces, each with its revision.
     pub fn jobs_after(&self, revision: u64, limit: usize) -> Result<Vec<(u64, JobNews)>, Compacted> {
-        let windows = lock(&self.windows);
-        if revision < windows.deletions_from {
-            return Err(Compacted { asked: revision, oldest: windows.deletions_from });
-        }
-        let first = (revision.saturating_add(1), FIRST_JOB);
-        let changed = windows.changed.range(first..);
-        let from = windows.deleted.partition_point(|(at, _)| *at <= revision);
-        let deleted = windows.deleted.range(from..).map(|(at, job)| (*at, JobNews::Deleted(*job)));
-        let changed = whole_revisions(changed.map(|(at, job)| (*at, JobNews::Changed(*job))), limit);
-        let deleted = whole_revisions(deleted, limit);
-        let mut news = [changed, deleted].concat();
-        news.sort_by_key(|(at, _)| *at);
-        let news = whole_revisions(news.into_iter(), limit);
-        Ok(news)
+        lock(&self.windows).jobs.after(revision, limit)
     }
 
     /// Lines of the event log after number `sequence`, at most `limit`; 0 means from the oldest kept.
@@ -214,27 +155,6 @@ impl Feed {
 /// The windows are whole after every statement, so a panic elsewhere cannot have broken them.
 fn lock(windows: &Mutex<Windows>) -> MutexGuard<'_, Windows> {
     windows.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The first `limit` pieces and those that share the last one's revision: a revision is a place to go on from, so it must
-/// not be cut in two.
-fn whole_revisions(news: impl Iterator<Item = (u64, JobNews)>, limit: usize) -> Vec<(u64, JobNews)> {
-    let mut taken: Vec<(u64, JobNews)> = Vec::new();
-    for piece in news {
-        if taken.len() >= limit && taken.last().is_some_and(|(at, _)| *at != piece.0) {
-            break;
-        }
-        taken.push(piece);
-    }
-    taken
-}
-
-impl Windows {
-    fn forget(&mut self, job: JobId) {
-        if let Some(at) = self.at.remove(&job) {
-            self.changed.remove(&(at, job));
-        }
-    }
 }
 
 #[cfg(test)]

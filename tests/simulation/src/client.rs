@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use crate::clock::Instant;
 use crate::host::IMAGE;
+use crate::oracle::Act;
 use crate::random::Random;
 use crate::settings::Settings;
+use crate::watcher::News;
 use crate::world::{Asked, Event, World};
 
 /// A request that is not answered in this time is sent again.
@@ -35,6 +37,7 @@ pub(crate) enum ClientTimer {
 pub(crate) enum Answer {
     Done(Result<Reply, Refusal>),
     Seen(Option<Seen>),
+    News(News),
     /// It did not happen.
     NotDone,
     /// It may have happened.
@@ -42,7 +45,7 @@ pub(crate) enum Answer {
 }
 
 /// A job as somebody saw it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Seen {
     pub(crate) stop: bool,
     pub(crate) attempts: u32,
@@ -71,6 +74,8 @@ pub(crate) struct Client {
     number: u64,
     pending: Option<Pending>,
     looks: u64,
+    /// In a thousand jobs.
+    long_jobs: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +101,7 @@ impl Client {
             number: 0,
             pending: None,
             looks: 0,
+            long_jobs: if settings.contact_only { 600 } else { 250 },
         }
     }
 
@@ -107,7 +113,7 @@ impl Client {
     fn submission(&mut self) -> (Request, String) {
         self.submitted += 1;
         let name = format!("c{}-{}", self.at, self.submitted);
-        let spec = spec(&name, &mut self.random);
+        let spec = spec(&name, &mut self.random, self.long_jobs);
         let mut fingerprint = [0; 32];
         fingerprint[..name.len().min(32)].copy_from_slice(&name.as_bytes()[..name.len().min(32)]);
         let uid = JobUid(Uuid::from_u128((self.at as u128 + 1) << 64 | u128::from(self.submitted)));
@@ -118,6 +124,9 @@ impl Client {
 
 impl World {
     pub(crate) fn client_timer(&mut self, who: usize, timer: ClientTimer) {
+        if let Some(watcher) = who.checked_sub(self.clients.len()) {
+            return self.watcher_timer(watcher, timer);
+        }
         match timer {
             ClientTimer::Next => self.client_acts(who),
             ClientTimer::Again(number) => self.client_tries_again(who, number),
@@ -241,6 +250,9 @@ impl World {
     }
 
     pub(crate) fn reply_arrives(&mut self, who: usize, number: u64, answer: Answer) {
+        if let Some(watcher) = who.checked_sub(self.clients.len()) {
+            return self.watcher_hears(watcher, number, answer);
+        }
         let client = &mut self.clients[who];
         let Some(pending) = client.pending.clone().filter(|pending| pending.number == number) else { return };
         match answer {
@@ -254,6 +266,7 @@ impl World {
                     self.oracle.seen(job, pending.invoked, seen.as_ref());
                 }
             }
+            Answer::News(_) => {}
             Answer::Done(answer) => self.told(who, &pending, &answer),
         }
         self.clients[who].pending = None;
@@ -267,13 +280,25 @@ impl World {
                 for job in jobs {
                     let key = pending.key.clone().unwrap_or_default();
                     self.oracle.submitted(*job, &key, &self.store);
+                    self.oracle.changed(*job, pending.invoked, pending.tries, Act::Submit, true);
                     self.clients[who].known.push(*job);
                 }
             }
-            (Request::Stop { job, .. } | Request::Kill { job, .. }, Ok(_)) => {
-                self.oracle.stopped(*job, &self.store);
+            (Request::Submit(_) | Request::Retry { .. }, Err(_)) => {
+                self.oracle.submission_refused(pending.tries);
             }
-            (Request::Delete { job }, Ok(_)) => self.oracle.deleted(*job),
+            (Request::Stop { job, .. } | Request::Kill { job, .. }, answer) => {
+                self.oracle.changed(*job, pending.invoked, pending.tries, Act::Stop, answer.is_ok());
+                if answer.is_ok() {
+                    self.oracle.stopped(*job, &self.store);
+                }
+            }
+            (Request::Delete { job }, answer) => {
+                self.oracle.changed(*job, pending.invoked, pending.tries, Act::Delete, answer.is_ok());
+                if answer.is_ok() {
+                    self.oracle.deleted(*job);
+                }
+            }
             (Request::Resume { node }, _) => {
                 let workers = &self.workers;
                 self.clients[who].drained.retain(|at| workers[*at].node != *node);
@@ -288,10 +313,10 @@ fn drain(node: dockmgr_core::ids::NodeId, deadline: Option<Duration>) -> Request
 }
 
 /// A job: it runs a while, writes a little, ends with some code; some ignore SIGTERM or end well on it.
-fn spec(name: &str, random: &mut Random) -> JobSpec {
+fn spec(name: &str, random: &mut Random, long: u64) -> JobSpec {
     let code = if random.chance(600) { 0 } else { random.between(1, 7) };
     let first = random.between(0, 9000);
-    let second = if random.chance(250) { random.between(20_000, 90_000) } else { random.between(0, 12_000) };
+    let second = if random.chance(long) { random.between(20_000, 90_000) } else { random.between(0, 12_000) };
     let trap = match random.below(6) {
         0 => "trap '' TERM; ",
         1 => "trap 'exit 0' TERM; ",

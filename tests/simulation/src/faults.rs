@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::clock::Instant;
 use crate::random::Random;
+use crate::settings::Settings;
 
 /// One thing that goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +67,14 @@ pub(crate) enum Kind {
     StaleReads,
     /// The store has no room.
     NoSpace,
+    /// Records of a worker's journal cannot be written: the worker ends.
+    JournalFails(usize),
+    /// The disk of an embedded store fails: its coordinator ends, and a commit was done or not.
+    StoreFails,
+    /// A worker has no room for output.
+    SpoolFull(usize),
+    /// A machine stands still as a whole, its guard too; its clock goes on.
+    StandStill(usize),
 }
 
 /// Which way nothing passes.
@@ -77,7 +86,7 @@ pub(crate) enum Direction {
 }
 
 /// Number of kinds below.
-const KINDS: u64 = 24;
+const KINDS: u64 = 28;
 
 fn kind(number: u64, random: &mut Random) -> Kind {
     let (one, two) = (random.index(64), random.index(64));
@@ -110,17 +119,20 @@ fn kind(number: u64, random: &mut Random) -> Kind {
         20 => Kind::LongLease,
         21 => Kind::StaleReads,
         22 => Kind::OldLeader(one),
-        _ => Kind::NoSpace,
+        23 => Kind::NoSpace,
+        24 => Kind::JournalFails(one),
+        25 => Kind::StoreFails,
+        26 => Kind::SpoolFull(one),
+        _ => Kind::StandStill(one),
     }
 }
 
-/// The faults of a seed that happen before `end`.
-pub(crate) fn plan(seed: u64, end: Duration) -> Vec<Fault> {
-    let mut random = Random::new(seed, 1);
+/// The faults of a seed.
+pub(crate) fn plan(settings: &Settings) -> Vec<Fault> {
+    let mut random = Random::new(settings.seed, 1);
     let share = random.between(100, 600);
     let mut enabled: Vec<u64> = (0..KINDS).filter(|_| random.chance(share)).collect();
-    // Losing contact alone: every other fault would also explain an attempt that is not ended in time.
-    let contact_only = random.chance(150);
+    let contact_only = settings.contact_only;
     if contact_only {
         enabled = vec![11, 12, 12, 13, 14];
     }
@@ -128,7 +140,7 @@ pub(crate) fn plan(seed: u64, end: Duration) -> Vec<Fault> {
         return Vec::new();
     }
     let count = random.between(2, 24);
-    let end = u64::try_from(end.as_millis()).unwrap_or(0);
+    let end = u64::try_from(settings.active.as_millis()).unwrap_or(0);
     // Long outages bring the times of losing a worker into play; short ones the races.
     let longest = if contact_only || random.chance(500) { 60_000 } else { 12_000 };
     let mut faults: Vec<Fault> = (0..count)
@@ -139,6 +151,9 @@ pub(crate) fn plan(seed: u64, end: Duration) -> Vec<Fault> {
             let most = if random.chance(300) { 1500 } else { longest };
             let lasts = random.millis(50, most);
             let lasts = if matches!(what, Kind::OldLeader(_)) { random.millis(600, 4000) } else { lasts };
+            // Longer than a worker waits for its leader, and the leader for its worker.
+            let parted = contact_only && matches!(what, Kind::Isolate(_)) && random.chance(700);
+            let lasts = if parted { random.millis(31_000, 90_000) } else { lasts };
             Fault { at, lasts, what }
         })
         .collect();

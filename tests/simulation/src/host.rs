@@ -32,9 +32,13 @@ pub(crate) struct Host {
     pub(crate) boots: u64,
     pub(crate) powered: bool,
     pub(crate) hung_until: Instant,
+    /// The machine as a whole stands still until then.
+    pub(crate) still_until: Instant,
     identity: ContainerIdentity,
     /// What runs, as the oracle knows it.
     pub(crate) running: BTreeMap<Id, AttemptId>,
+    /// What runs although its daemon, killed while it started it, calls it created.
+    pub(crate) orphans: BTreeMap<Id, AttemptId>,
     /// When the programs are looked at next.
     wake: Option<Instant>,
     /// A container that is not ours.
@@ -93,8 +97,10 @@ impl Host {
             boots: 0,
             powered: true,
             hung_until: Instant::default(),
+            still_until: Instant::default(),
             identity: identity(at),
             running: BTreeMap::new(),
+            orphans: BTreeMap::new(),
             wake: None,
             foreign: None,
         };
@@ -110,6 +116,11 @@ impl Host {
             }
         }
         host
+    }
+
+    /// Whether nothing of ours runs.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.orphans.is_empty()
     }
 
     fn attempt_of(&self, id: Id) -> Option<AttemptId> {
@@ -150,6 +161,7 @@ impl World {
     ) {
         let one = &self.hosts[host];
         if !one.up || one.life != life {
+            self.perhaps_orphan(host, life, &call);
             return self.answer(host, caller, Said::Broken, Duration::ZERO);
         }
         if one.hung_until > self.now {
@@ -162,6 +174,34 @@ impl World {
             self.answer(host, caller, said, delay);
         } else {
             self.oracle.sometimes("daemon's answer lost");
+        }
+    }
+
+    /// A daemon that is killed while it starts a container may leave it running and not know.
+    fn perhaps_orphan(&mut self, host: usize, life: u64, call: &Call) {
+        let Call::Start(id) = call else { return };
+        let one = &self.hosts[host];
+        let created = one.daemon.peek(*id).is_some_and(dockmgr_model::docker::Container::is_created);
+        let was_starting = one.powered && one.live_restore && one.life == life + 1 && created;
+        if !was_starting || !self.chance.host.chance(300) {
+            return;
+        }
+        let Some(attempt) = one.attempt_of(*id) else { return };
+        self.oracle.sometimes("program its daemon forgot");
+        self.oracle.start_requested(attempt);
+        for other in 0..self.hosts.len() {
+            self.look_at_all(other);
+        }
+        self.hosts[host].orphans.insert(*id, attempt);
+        let policy = self.store.policy_of(attempt.job());
+        self.oracle.program_begun(attempt, host, policy, self.settings.clocks_differ);
+    }
+
+    /// Ends what its daemon forgot.
+    pub(crate) fn end_orphan(&mut self, host: usize, id: Id, cause: Cause) {
+        if let Some(attempt) = self.hosts[host].orphans.remove(&id) {
+            self.say(|| format!("what the daemon of host {host} forgot of {attempt} ends"));
+            self.oracle.program_ended(attempt, None, cause);
         }
     }
 
@@ -368,6 +408,10 @@ impl World {
         let ids: Vec<Id> = self.hosts[host].running.keys().copied().collect();
         for id in ids {
             self.look_at(host, id, Cause::Reboot);
+        }
+        let orphans: Vec<Id> = self.hosts[host].orphans.keys().copied().collect();
+        for id in orphans {
+            self.end_orphan(host, id, Cause::Reboot);
         }
     }
 

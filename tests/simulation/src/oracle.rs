@@ -7,6 +7,8 @@ mod end;
 mod history;
 mod records;
 
+pub(crate) use history::Act;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use dockmgr_core::cluster::{Cluster, Effects};
 use dockmgr_core::ids::{AttemptId, Epoch, JobId, NodeId, TaskId};
 use dockmgr_core::log::Stream;
 use dockmgr_core::spec::OnLost;
+use dockmgr_model::history::Operation;
 
 use crate::clock::Instant;
 use crate::output::{Finish, Kept, Streams, slot};
@@ -112,6 +115,8 @@ pub(crate) struct Oracle {
     lost_after: Duration,
     /// Until when a daemon may carry out what it was asked long before.
     late: BTreeMap<usize, Instant>,
+    /// Until when a machine stood still as a whole.
+    still: BTreeMap<usize, Instant>,
     /// Hosts somebody asked to give up.
     declared: BTreeSet<usize>,
     drains: u32,
@@ -120,6 +125,8 @@ pub(crate) struct Oracle {
     stops: BTreeSet<JobId>,
     deletes: BTreeSet<JobId>,
     facts: BTreeMap<JobId, history::Facts>,
+    refused_late: bool,
+    histories: BTreeMap<JobId, Vec<Operation<Act>>>,
     revision: BTreeMap<Epoch, u64>,
     obeyed: BTreeMap<usize, Epoch>,
     overlaps: BTreeSet<JobId>,
@@ -189,10 +196,15 @@ impl Oracle {
         let late = [attempt, other].iter().filter_map(|id| self.truths.get(id)).any(|truth| {
             self.late.get(&truth.host).is_some_and(|until| until.after(self.lost_after) >= self.now)
         });
+        // A machine that stood still as a whole fences too late.
+        let still = [attempt, other]
+            .iter()
+            .filter_map(|id| self.truths.get(id))
+            .any(|truth| self.still.get(&truth.host).is_some_and(|until| until.after(margin) >= self.now));
         let may_overlap = match policy {
             Some(OnLost::Wait) => on_declared,
             Some(OnLost::Retry | OnLost::Fail) | None => {
-                on_declared || clocks_differ || late || (!self.guards && unfit)
+                on_declared || clocks_differ || late || still || (!self.guards && unfit)
             }
         };
         if may_overlap {
@@ -285,6 +297,12 @@ impl Oracle {
     /// A host's daemon may be late until then.
     pub(crate) fn is_late(&mut self, host: usize, until: Instant) {
         let last = self.late.entry(host).or_default();
+        *last = until.max(*last);
+    }
+
+    /// A machine does nothing until then.
+    pub(crate) fn stands_still(&mut self, host: usize, until: Instant) {
+        let last = self.still.entry(host).or_default();
         *last = until.max(*last);
     }
 

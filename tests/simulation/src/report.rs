@@ -6,15 +6,22 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::faults::{self, Fault};
-use crate::run::{self, Sum};
+use crate::regressions;
+use crate::run::{self, Plan, Progress, Sum};
 use crate::settings::Settings;
 use crate::shrink;
+use crate::sometimes::{ENOUGH_SEEDS, PATHS, RARE};
+
+/// A line tells how far a run is every so many seeds.
+const TOLD_EVERY: u64 = 10_000;
 
 /// What to do.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     seeds: u64,
     first: Option<u64>,
+    threads: usize,
+    all: bool,
     trace: bool,
     mutants: bool,
     only: Option<String>,
@@ -31,14 +38,24 @@ impl fmt::Display for Problem {
 }
 
 impl Arguments {
-    /// Reads `--seeds N --seed X --trace --mutants --only NAME`.
+    /// Reads `--seeds N --seed X --threads N --all --trace --mutants --only NAME`.
     pub(crate) fn parse(mut words: impl Iterator<Item = String>) -> Result<Self, Problem> {
-        let mut arguments = Self { seeds: 1000, first: None, trace: false, mutants: false, only: None };
+        let mut arguments = Self {
+            seeds: 1000,
+            first: None,
+            threads: run::processors(),
+            all: false,
+            trace: false,
+            mutants: false,
+            only: None,
+        };
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| Problem(format!("{word} needs a value")));
             match word.as_str() {
                 "--seeds" => arguments.seeds = number(&value()?)?,
                 "--seed" => arguments.first = Some(number(&value()?)?),
+                "--threads" => arguments.threads = usize::try_from(number(&value()?)?).unwrap_or(1),
+                "--all" => arguments.all = true,
                 "--trace" => arguments.trace = true,
                 "--mutants" => arguments.mutants = true,
                 "--only" => arguments.only = Some(value()?),
@@ -59,7 +76,9 @@ fn number(text: &str) -> Result<u64, Problem> {
 
 /// Says what is wrong with the arguments.
 pub(crate) fn complain(problem: &Problem) -> ExitCode {
-    eprintln!("sim: {problem}; use --seeds N [--seed X] [--trace], or --mutants [--only NAME]");
+    eprintln!(
+        "sim: {problem}; use --seeds N [--seed X] [--threads N] [--all] [--trace], or --mutants [--seed X] [--only NAME]"
+    );
     ExitCode::from(2)
 }
 
@@ -76,20 +95,55 @@ pub(crate) fn carry_out(arguments: &Arguments) -> ExitCode {
         }
     }
     let began = Instant::now();
-    let sum = run::many(first, arguments.seeds, || {});
-    tell(&sum, began);
-    let failed = u8::from(sum.undetermined.is_some() || sum.failed.is_some());
-    println!("test result: simulation {} passed; {failed} failed; 0 ignored", 1 - failed);
-    if let Some(seed) = sum.undetermined {
-        println!("FAILED: seed {seed} did two different things: something is not deterministic");
+    if arguments.seeds > 1 && !remembered() {
         return ExitCode::FAILURE;
     }
-    match sum.failed {
-        Some(seed) => {
+    let plan = Plan { first, seeds: arguments.seeds, threads: arguments.threads, all: arguments.all };
+    let sum = run::many(plan, || {}, tell_progress);
+    tell(&sum, began);
+    let paths_missing = tell_paths(&sum);
+    let failed = u8::from(sum.first_failure().is_some() || paths_missing);
+    println!("test result: simulation {} passed; {failed} failed; 0 ignored", 1 - failed);
+    tell_failures(&sum);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Runs the seeds that found something once.
+fn remembered() -> bool {
+    for (seed, what) in regressions::SEEDS {
+        if run::seed(seed, false).violation.is_some() {
+            println!("FAILED: seed {seed} found this before: {what}");
             tell_failure(seed);
-            ExitCode::FAILURE
+            return false;
         }
-        None => ExitCode::SUCCESS,
+    }
+    println!("sim: {} seeds that found something once find nothing", regressions::SEEDS.len());
+    true
+}
+
+fn tell_progress(progress: Progress) {
+    match progress {
+        Progress::Begun(seeds) if seeds > 0 && seeds.is_multiple_of(TOLD_EVERY) => {
+            println!("sim: {seeds} seeds");
+        }
+        Progress::Begun(_) => {}
+        Progress::Failed(seed) => println!("sim: seed {seed} fails"),
+    }
+}
+
+fn tell_failures(sum: &Sum) {
+    if let Some(seed) = sum.undetermined {
+        println!("FAILED: seed {seed} did two different things: something is not deterministic");
+    }
+    if let Some(seed) = sum.by_wall {
+        println!("FAILED: seed {seed}: I17: with other wall clocks something else happened");
+        println!("        G10: no decision depends on wall time does not hold");
+    }
+    for seed in &sum.failed {
+        tell_failure(*seed);
+    }
+    if sum.failed.len() > 1 {
+        println!("FAILED: {} seeds of {}: {:?}", sum.failed.len(), sum.seeds, sum.failed);
     }
 }
 
@@ -103,13 +157,30 @@ fn tell(sum: &Sum, began: Instant) {
     let seconds = began.elapsed().as_secs_f64();
     let rate = f64::from(u32::try_from(sum.seeds).unwrap_or(u32::MAX)) / seconds * 60.0;
     println!(
-        "sim: {} seeds, {} events, {seconds:.1} s, {rate:.0} seeds a minute; {} seeds ran twice and did the same",
-        sum.seeds, sum.events, sum.twice
+        "sim: {} seeds, {} events, {seconds:.1} s, {rate:.0} seeds a minute; {} of {} seeds ran twice, with other wall clocks, and did the same",
+        sum.seeds,
+        sum.events,
+        sum.twice - u64::from(sum.undetermined.is_some()) - u64::from(sum.by_wall.is_some()),
+        sum.twice
     );
-    println!("sim: paths taken, in so many seeds:");
-    for (name, count) in &sum.sometimes.0 {
-        println!("  {count:>8} {name}");
+}
+
+/// Tells how many seeds took each path; whether a run that is large enough left one out.
+fn tell_paths(sum: &Sum) -> bool {
+    if sum.seeds < 2 {
+        return false;
     }
+    println!("sim: paths taken, in so many seeds:");
+    for name in PATHS.iter().chain(&RARE) {
+        println!("  {:>8} {name}", sum.sometimes.of(name));
+    }
+    let (missing, unknown) = (sum.sometimes.missing(), sum.sometimes.unknown());
+    println!("sim: {} of {} paths taken", PATHS.len() - missing.len(), PATHS.len());
+    let wrong = !unknown.is_empty() || (sum.seeds >= ENOUGH_SEEDS && !missing.is_empty());
+    if wrong {
+        println!("FAILED: paths never taken: {missing:?}; paths not in the list: {unknown:?}");
+    }
+    wrong
 }
 
 fn tell_failure(seed: u64) {
@@ -121,7 +192,7 @@ fn tell_failure(seed: u64) {
     println!("FAILED: seed {seed}: {} at {} s: {}", violation.invariant, violation.at, violation.words);
     println!("        {} does not hold", violation.guarantee());
     let settings = Settings::of(seed);
-    let faults = faults::plan(seed, settings.active);
+    let faults = faults::plan(&settings);
     let all = faults.len();
     let fewer = shrink::shrink(seed, faults, violation.invariant);
     println!("        it takes {} of the {all} faults:", fewer.len());
@@ -185,8 +256,9 @@ fn hunt(
     use dockmgr_core::mutants;
     let mut from = first;
     while from < first + most {
-        let sum = run::many(from, first + most - from, || mutants::activate(Some(mutant)));
-        let seed = sum.failed?;
+        let plan = Plan { first: from, seeds: first + most - from, threads: run::processors(), all: false };
+        let sum = run::many(plan, || mutants::activate(Some(mutant)), |_| {});
+        let seed = sum.first_failure()?;
         mutants::activate(Some(mutant));
         let planted = run::seed(seed, false).violation;
         mutants::activate(None);

@@ -26,10 +26,17 @@ pub(crate) struct Settings {
     pub(crate) clocks_differ: bool,
     /// Most writes of one transaction.
     pub(crate) max_ops: usize,
+    /// Losing contact is all that goes wrong: every other fault would also explain an attempt that is not ended in time.
+    pub(crate) contact_only: bool,
     /// Guards run beside the workers.
     pub(crate) guards: bool,
     /// A worker that stays away when everything else is well again.
     pub(crate) gone: bool,
+    pub(crate) watchers: usize,
+    /// Which wall clocks the machines have; nothing may depend on it.
+    pub(crate) walls: u64,
+    /// Deletions a leader remembers for watchers.
+    pub(crate) deletions_kept: usize,
 }
 
 impl Settings {
@@ -47,8 +54,10 @@ impl Settings {
             (config.suspect_after, config.fence_after, config.lost_after) =
                 (Duration::from_secs(5), Duration::from_secs(20), Duration::from_secs(30));
         }
+        let contact_only = random.chance(200);
         Self {
             seed,
+            contact_only,
             embedded,
             coordinators: if embedded { 1 } else { 3 },
             workers: random.index(7) + 1,
@@ -58,8 +67,11 @@ impl Settings {
             config,
             clocks_differ: random.chance(80),
             max_ops: random.index(12) + 1,
-            guards: random.chance(600),
+            guards: random.chance(if contact_only { 300 } else { 600 }),
             gone: random.chance(100),
+            watchers: random.index(3),
+            walls: 0,
+            deletions_kept: random.index(4) + 1,
         }
     }
 }

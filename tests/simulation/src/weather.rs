@@ -16,6 +16,9 @@ pub(crate) struct Weather {
     pub(crate) images_fail: Vec<u32>,
     late: Vec<u32>,
     lost: Vec<u32>,
+    pub(crate) journal_fails: Vec<u32>,
+    pub(crate) spool_full: Vec<u32>,
+    pub(crate) store_fails: u32,
     store_down: u32,
     ambiguous: u32,
     late_commits: u32,
@@ -35,7 +38,10 @@ impl Weather {
         Self {
             images_fail: none.clone(),
             late: none.clone(),
-            lost: none,
+            lost: none.clone(),
+            journal_fails: none.clone(),
+            spool_full: none,
+            store_fails: 0,
             store_down: 0,
             ambiguous: 0,
             late_commits: 0,
@@ -95,7 +101,12 @@ impl World {
             | Kind::PowerLoss(who, _)
             | Kind::KillDaemon(who)
             | Kind::HangDaemon(who)
+            | Kind::JournalFails(who)
             | Kind::OldLeader(who) => self.oracle.unfit(who % w, until),
+            Kind::StandStill(who) => {
+                self.oracle.unfit(who % w, until);
+                self.oracle.stands_still(who % w, until);
+            }
             // What was sent meanwhile may take effect a minute later.
             Kind::LateEffects(who) | Kind::LostReplies(who) => {
                 self.oracle.unfit(who % w, until.after(Duration::from_secs(60)));
@@ -116,6 +127,8 @@ impl World {
             | Kind::LoseLease
             | Kind::LongLease
             | Kind::StaleReads
+            | Kind::StoreFails
+            | Kind::SpoolFull(_)
             | Kind::NoSpace => {}
         }
         match fault.what {
@@ -168,6 +181,10 @@ impl World {
             }
             Kind::StaleReads => self.store.old = Some(Box::new(self.store.state.clone())),
             Kind::NoSpace => self.store.full = true,
+            Kind::JournalFails(who) => self.weather.journal_fails[who % w] += 1,
+            Kind::StoreFails => self.weather.store_fails += 1,
+            Kind::SpoolFull(who) => self.weather.spool_full[who % w] += 1,
+            Kind::StandStill(who) => self.stand_still(who % w, until),
         }
         self.push(until, Event::FaultEnds(at));
     }
@@ -218,13 +235,26 @@ impl World {
             }
             Kind::StaleReads => self.store.old = None,
             Kind::NoSpace => self.store.full = false,
+            Kind::JournalFails(who) => self.weather.journal_fails[who % w] -= 1,
+            Kind::StoreFails => self.weather.store_fails -= 1,
+            Kind::SpoolFull(who) => self.weather.spool_full[who % w] -= 1,
             Kind::PauseCoordinator(_)
+            | Kind::StandStill(_)
             | Kind::PauseWorker(_)
             | Kind::HangDaemon(_)
             | Kind::ExternalRemoval(_)
             | Kind::Reset(_)
             | Kind::LongLease => {}
         }
+    }
+
+    /// Worker, daemon and guard of a host do nothing until then; what runs is taken to go on.
+    fn stand_still(&mut self, who: usize, until: Instant) {
+        let (worker, host) = (&mut self.workers[who], &mut self.hosts[who]);
+        worker.paused_until = until.max(worker.paused_until);
+        host.hung_until = until.max(host.hung_until);
+        host.still_until = until.max(host.still_until);
+        self.oracle.sometimes("host stood still");
     }
 
     /// The leader's lease ends early, and the leader does not hear of it.
@@ -316,6 +346,7 @@ impl World {
         }
         for who in 0..self.workers.len() {
             self.hosts[who].hung_until = Instant::default();
+            self.hosts[who].still_until = Instant::default();
             self.power_on(who);
             let life = self.hosts[who].life;
             self.after(Duration::from_millis(400), Event::StartDaemon(who, life));

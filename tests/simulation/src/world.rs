@@ -21,6 +21,7 @@ use crate::output::Kept;
 use crate::random::Random;
 use crate::settings::Settings;
 use crate::store::{Ask, Say, Store};
+use crate::watcher::Watcher;
 use crate::worker::{Worker, WorkerTimer};
 
 /// Something to come.
@@ -84,29 +85,8 @@ pub(crate) enum Event {
 pub(crate) enum Asked {
     Change(Request),
     Look(dockmgr_core::ids::JobId),
-}
-
-struct Entry {
-    at: Instant,
-    seq: u64,
-    event: Event,
-}
-
-impl PartialEq for Entry {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.seq) == (other.at, other.seq)
-    }
-}
-impl Eq for Entry {}
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Entry {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.seq).cmp(&(other.at, other.seq))
-    }
+    /// What changed after a revision; 0 for everything.
+    Watch(u64),
 }
 
 /// Generators of the parts.
@@ -124,7 +104,10 @@ pub(crate) struct Chance {
 pub(crate) struct World {
     pub(crate) now: Instant,
     seq: u64,
-    heap: BinaryHeap<Reverse<Entry>>,
+    /// When what comes next happens, in which order, and where in `coming` it is: what moves in a heap had better be small.
+    heap: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    coming: Vec<Option<Event>>,
+    free: Vec<usize>,
     pub(crate) settings: Settings,
     pub(crate) faults: Vec<Fault>,
     pub(crate) chance: Chance,
@@ -136,6 +119,7 @@ pub(crate) struct World {
     pub(crate) workers: Vec<Worker>,
     pub(crate) hosts: Vec<Host>,
     pub(crate) clients: Vec<Client>,
+    pub(crate) watchers: Vec<Watcher>,
     /// The folder of kept output.
     pub(crate) logs: BTreeMap<AttemptId, Kept>,
     pub(crate) oracle: Oracle,
@@ -181,7 +165,8 @@ impl World {
             } else {
                 base * clock_random.between(9_770, 10_230) / 10_000
             };
-            Clock::new(clock_random.millis(1000, 900_000_000), rate, random(100 + name))
+            let walls = random(100 + name + 1000 * settings.walls);
+            Clock::new(clock_random.millis(1000, 900_000_000), rate, walls)
         };
         let clocks = Clocks {
             coordinators: (0..settings.coordinators as u64).map(&mut clock).collect(),
@@ -191,6 +176,8 @@ impl World {
             now: Instant::default(),
             seq: 0,
             heap: BinaryHeap::new(),
+            coming: Vec::new(),
+            free: Vec::new(),
             chance: Chance {
                 net: random(10),
                 store: random(11),
@@ -207,6 +194,7 @@ impl World {
             workers: (0..settings.workers).map(Worker::new).collect(),
             hosts: (0..settings.workers).map(|at| Host::new(at, seed)).collect(),
             clients: (0..settings.clients).map(|at| Client::new(at, &settings)).collect(),
+            watchers: (0..settings.watchers).map(|at| Watcher::new(at, &settings)).collect(),
             logs: BTreeMap::new(),
             oracle: Oracle::new(&settings),
             calm: false,
@@ -236,6 +224,9 @@ impl World {
             let wait = self.chance.client.millis(100, 5000);
             self.after(wait, Event::Client(at, ClientTimer::Next));
         }
+        for at in 0..self.watchers.len() {
+            self.after(Duration::from_secs(1), Event::Client(self.clients.len() + at, ClientTimer::Next));
+        }
         for at in 0..self.faults.len() {
             self.push(self.faults[at].at, Event::FaultBegins(at));
         }
@@ -245,12 +236,14 @@ impl World {
     /// Runs to the end.
     pub(crate) fn run(mut self) -> Ended {
         while !self.done && self.oracle.violation.is_none() {
-            let Some(Reverse(next)) = self.heap.pop() else { break };
-            self.now = self.now.max(next.at);
+            let Some(Reverse((at, seq, slot))) = self.heap.pop() else { break };
+            let Some(event) = self.coming[slot].take() else { continue };
+            self.free.push(slot);
+            self.now = self.now.max(at);
             self.events += 1;
-            self.mix(next.at.0 ^ next.seq.rotate_left(32));
+            self.mix(at.0 ^ seq.rotate_left(32));
             self.oracle.now = self.now;
-            if let Some(event) = self.hold(next.event) {
+            if let Some(event) = self.hold(event) {
                 self.dispatch(event);
             }
             if self.events > MOST_EVENTS {
@@ -338,7 +331,12 @@ impl World {
 
     pub(crate) fn push(&mut self, at: Instant, event: Event) {
         self.seq += 1;
-        self.heap.push(Reverse(Entry { at: at.max(self.now), seq: self.seq, event }));
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.coming.push(None);
+            self.coming.len() - 1
+        });
+        self.coming[slot] = Some(event);
+        self.heap.push(Reverse((at.max(self.now), self.seq, slot)));
     }
 
     pub(crate) fn after(&mut self, wait: Duration, event: Event) {

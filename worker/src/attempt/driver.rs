@@ -24,6 +24,7 @@ use tracing::Instrument as _;
 
 use super::Context;
 use super::container::stop_signal;
+use super::ending;
 use super::inbox::Inbox;
 use super::usage::Samples;
 use crate::journal::{self, Change, Entry, Record};
@@ -129,6 +130,8 @@ impl Driver {
         if !self.adopted {
             self.journal(Change::Intent(self.entry.start.clone())).await?;
             self.report(Progress::Accepted);
+        } else if self.was_being_ended().await {
+            self.seen.failure = Some(ending::interrupted());
         }
         loop {
             let action = self.next_action();

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use dockmgr_core::agent::{Ending, StartRequest};
+use dockmgr_core::agent::{Ending, Phase, StartRequest};
 use dockmgr_core::cluster::Progress;
 use dockmgr_core::log::{End, Entry as LogEntry, Mark};
-use dockmgr_core::outcome::AttemptEnd;
+use dockmgr_core::outcome::{AttemptEnd, EndReason};
 use dockmgr_core::time::{BootTime, WallTime};
 use dockmgr_support::clock;
 use dockmgr_support::error_chain::Chain;
@@ -21,6 +21,12 @@ fn not_to_its_end() -> Mark {
     Mark::Suspect { reason: "the output was not captured to its end".to_owned() }
 }
 
+/// How an attempt ends whose worker was killed between the end of its output and the record of its end.
+pub(super) fn interrupted() -> Ending {
+    let words = "the worker was killed while it ended the attempt";
+    Ending { retryable: true, ..Ending::because(EndReason::InfraUnknown, words) }
+}
+
 /// Cuts words to the limit at a character border.
 fn clipped(mut words: String) -> String {
     let border = (0..=MESSAGE_LIMIT.min(words.len())).rev().find(|at| words.is_char_boundary(*at));
@@ -29,6 +35,23 @@ fn clipped(mut words: String) -> String {
 }
 
 impl Driver {
+    /// Whether an earlier process had decided to end this attempt before its start. The end of its output is written, and
+    /// perhaps delivered: what it wrote if it ran now would be lost.
+    pub(super) async fn was_being_ended(&self) -> bool {
+        let not_started = matches!(self.entry.phase, Phase::Intent | Phase::Created);
+        if !not_started || !self.context.spool.attempts().contains(&self.attempt) {
+            return false;
+        }
+        match self.context.spool.attempt(self.attempt).await {
+            Ok(spool) => spool.captured().is_ended(),
+            // Nothing runs whose output has no place.
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "spool of an earlier process not read");
+                false
+            }
+        }
+    }
+
     /// Writes the result down, durably, then reports it.
     pub(super) async fn end(&mut self, ending: Ending) -> Result<(), journal::Error> {
         let log_end = self.finish_log().await;

@@ -325,6 +325,38 @@ async fn a_forgotten_attempt_is_ended_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_was_being_ended_before_its_start_never_runs() {
+    let mut rig = Rig::new();
+    let start = start(1, "image:1", "echo seen");
+    let attempt = start.attempt;
+    // A process that was killed between the end of the output and the record of the end.
+    let file = JournalFile::open(&rig.folder.path().join("journal")).expect("the journal opens");
+    let tasks = Tasks::default();
+    let journal = Journal::start(file, &tasks, tokio_util::sync::CancellationToken::new());
+    let change = crate::journal::Change::Intent(start);
+    journal.append(crate::journal::Record { attempt, change }).await.expect("is written");
+    let spool = Spool::open(rig.folder.path().join("spool")).await.expect("the spool opens");
+    let spool = spool.attempt(attempt).await.expect("opens");
+    spool
+        .append(vec![dockmgr_core::log::Entry::End(dockmgr_core::log::End {
+            offsets: dockmgr_core::log::Offsets::default(),
+            marks: Vec::new(),
+        })])
+        .await
+        .expect("ends");
+    drop((journal, spool));
+    tasks.token().cancel();
+    assert_eq!(tasks.shut_down(Duration::from_secs(20)).await, Vec::<&str>::new());
+
+    let life = rig.boot().await;
+    let end = life.ended(attempt).await;
+    assert_eq!((end.reason, end.retryable), (EndReason::InfraUnknown, true), "{end:?}");
+    assert_eq!(rig.runs(attempt).unwrap_or(0), 0, "its output would be lost");
+    life.settle(attempt).await;
+    life.crash().await;
+}
+
+#[tokio::test]
 async fn nothing_runs_whose_output_would_have_no_place() {
     let mut rig = Rig::new();
     let life = rig.boot().await;

@@ -19,6 +19,7 @@ impl World {
         match self.unsettled() {
             None => {
                 self.check_all_output();
+                self.oracle.check_histories();
                 self.done = true;
             }
             Some((invariant, words)) => {
@@ -52,6 +53,9 @@ impl World {
         let unflagged = self.oracle.unflagged(cluster).filter(|_| self.weather.gone.is_none());
         if let Some(job) = unflagged {
             return Some(("I4", format!("attempts of job {job} overlapped, and the job does not say so")));
+        }
+        if let Some(at) = self.watchers.iter().position(|watcher| !watcher.is_up_to_date(cluster)) {
+            return Some(("I15", format!("watcher {at} was not shown everything")));
         }
         self.left_behind().or_else(|| self.output_without_end())
     }

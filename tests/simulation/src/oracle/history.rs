@@ -1,12 +1,15 @@
-//! What clients were told, and when: a later read must show it.
+//! What clients were told, and when.
 //!
-//! A job only ever moves on (it exists, has more attempts, is stopped, has ended, is gone), so a history is linearizable if
-//! each read shows at least what every answer that came before the read began has told. Jobs are independent of each
-//! other and are checked one by one; requests without an answer prove nothing and forbid nothing.
+//! Two checks. At every answer: a job only ever moves on (it exists, has more attempts, is stopped, has ended, is gone), so
+//! a read must show at least what every answer that came before the read began has told. And at the end, job by job: is
+//! there one order of all that was asked and told that explains it (`dockmgr_model::history`)? Requests without an answer
+//! may have happened late or never.
 
 use dockmgr_core::cluster::Record;
 use dockmgr_core::ids::JobId;
 use dockmgr_core::outcome::EndReason;
+
+use dockmgr_model::history::{Automaton, Operation, Verdict, check};
 
 use super::Oracle;
 use crate::client::Seen;
@@ -23,6 +26,56 @@ pub(super) struct Facts {
     attempts: Vec<(Instant, u32)>,
     exists: Option<Instant>,
 }
+
+/// What is done to a job, with what was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Act {
+    /// The job was made, or had been by the same key.
+    Submit,
+    /// It is to be stopped or killed.
+    Stop,
+    /// It is forgotten.
+    Delete,
+    /// It was looked at.
+    Look(Option<Seen>),
+}
+
+/// A job as a whole. Attempts and its end come by themselves between the operations.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Whole {
+    exists: bool,
+    gone: bool,
+    stop: bool,
+    attempts: u32,
+    outcome: Option<(EndReason, u8)>,
+}
+
+impl Automaton for Whole {
+    type State = Self;
+    type Act = Act;
+
+    fn after(state: &Self, act: &Act) -> Option<Self> {
+        let there = state.exists && !state.gone;
+        match act {
+            Act::Submit => Some(Self { exists: true, ..state.clone() }),
+            Act::Stop => there.then(|| Self { stop: true, ..state.clone() }),
+            Act::Delete => there.then(|| Self { gone: true, ..state.clone() }),
+            Act::Look(None) => (!there).then(|| state.clone()),
+            Act::Look(Some(seen)) => {
+                let moves_on = seen.attempts >= state.attempts;
+                let same_end = state.outcome.is_none() || seen.outcome == state.outcome;
+                // A stop that came after the end is not kept.
+                let stop =
+                    if seen.outcome.is_none() { seen.stop == state.stop } else { state.stop || !seen.stop };
+                let Seen { attempts, outcome, .. } = *seen;
+                (there && moves_on && same_end && stop).then(|| Self { attempts, outcome, ..state.clone() })
+            }
+        }
+    }
+}
+
+/// Operations of one job that are remembered: a search through more takes long and finds no more.
+const MOST_OPERATIONS: usize = 300;
 
 impl Facts {
     /// Whether somebody was shown its end.
@@ -70,10 +123,50 @@ impl Oracle {
         self.facts.entry(job).or_default().deleted.get_or_insert(now);
     }
 
+    /// A request that makes a job was refused, and may have made one at an earlier try.
+    pub(crate) fn submission_refused(&mut self, tries: u32) {
+        self.refused_late |= tries > 1;
+    }
+
+    /// A request about a job was answered: it happened; or it was refused, and may have happened at an earlier try.
+    pub(crate) fn changed(&mut self, job: JobId, invoked: Instant, tries: u32, act: Act, happened: bool) {
+        if happened || tries > 1 {
+            let answered = happened.then_some(self.now);
+            self.remember(job, invoked, answered, act);
+        }
+    }
+
+    fn remember(&mut self, job: JobId, invoked: Instant, answered: Option<Instant>, act: Act) {
+        let history = self.histories.entry(job).or_default();
+        if history.len() < MOST_OPERATIONS || !matches!(act, Act::Look(_)) {
+            history.push(Operation { invoked: invoked.0, answered: answered.map(|at| at.0), act });
+        }
+    }
+
+    /// Whether every job's history is that of one job (H).
+    pub(crate) fn check_histories(&mut self) {
+        for (job, mut history) in std::mem::take(&mut self.histories) {
+            // An earlier try may have made a job although the last one was refused: nobody was told its number.
+            if self.refused_late && !history.iter().any(|operation| operation.act == Act::Submit) {
+                history.push(Operation { invoked: 0, answered: None, act: Act::Submit });
+            }
+            match check::<Whole>(&Whole::default(), history.clone()) {
+                Verdict::Linearizable => {}
+                Verdict::Impossible(at) => {
+                    history.sort_by_key(|operation| operation.invoked);
+                    let near: Vec<_> = history.iter().skip(at.saturating_sub(2)).take(6).collect();
+                    self.violate("H", format!("no order explains the history of job {job}, near {near:?}"));
+                }
+                Verdict::Undecided => self.sometimes("history too long to decide"),
+            }
+        }
+    }
+
     /// A read that began at `invoked` shows this.
     pub(crate) fn seen(&mut self, job: JobId, invoked: Instant, seen: Option<&Seen>) {
         let now = self.now;
         let may_be_gone = self.deletes.contains(&job);
+        self.remember(job, invoked, Some(now), Act::Look(seen.cloned()));
         let facts = self.facts.entry(job).or_default();
         let before = |at: Instant| at < invoked;
         let problem = match seen {

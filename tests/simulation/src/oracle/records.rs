@@ -8,6 +8,9 @@ use super::{Cause, Oracle};
 use crate::records::Value;
 use crate::store::Store;
 
+/// Bytes of a message that is kept.
+const LONGEST_MESSAGE: usize = 4096;
+
 impl Oracle {
     /// A commit was applied: compares old and new values (I1, I2, I5 to I9, I11).
     pub(crate) fn committed(
@@ -127,6 +130,9 @@ impl Oracle {
 
     /// Compares a recorded end with the truth (I7, I8, I11).
     fn attempt_ended(&mut self, attempt: AttemptId, end: &AttemptEnd) {
+        if end.message.len() > LONGEST_MESSAGE {
+            self.violate("I16", format!("the end of {attempt} has a message of {} bytes", end.message.len()));
+        }
         let truth = self.truths.entry(attempt).or_default();
         let (runs, ended, running) = (truth.runs, truth.ended, truth.running);
         let told = match end.reason {

@@ -8,6 +8,7 @@ use dockmgr_core::agent::{
 use dockmgr_core::cluster::{Progress, Start, StopCause};
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::mutants::{self, Mutant};
+use dockmgr_core::outcome::EndReason;
 use dockmgr_core::spec::Signal;
 use dockmgr_core::time::BootTime;
 use dockmgr_model::docker::State;
@@ -145,6 +146,13 @@ impl World {
         driver.seen.stopping.by_guard = self.workers[who].disk.guarded.contains(&attempt);
         let delivered = !self.workers[who].disk.spool.contains_key(&attempt);
         driver.seen.log_end_durable = driver.entry.phase == Phase::Ended && delivered;
+        let ended = self.workers[who].disk.spool.get(&attempt).is_some_and(|spool| spool.end.is_some());
+        if ended && matches!(driver.entry.phase, Phase::Intent | Phase::Created) {
+            self.oracle.sometimes("end interrupted before the start");
+            let words = "the worker was killed while it ended the attempt";
+            let ending = Ending { retryable: true, ..Ending::because(EndReason::InfraUnknown, words) };
+            driver.seen.failure = Some(ending);
+        }
         let progress = match (driver.entry.phase, &driver.entry.end) {
             (Phase::Ended, Some(end)) => Progress::Ended(end.clone()),
             (Phase::Started, _) => running(&driver),
@@ -194,8 +202,12 @@ impl World {
         let generation = driver.generation;
         let wait =
             if change.is_flushed() { self.chance.worker.millis(1, 20) } else { Duration::from_micros(200) };
-        let outcome = Box::new(super::steps::Outcome::Written(change));
         let life = self.workers[who].life;
+        if self.weather.journal_fails[who] > 0 && self.chance.worker.chance(200) {
+            self.oracle.sometimes("journal could not be written");
+            return self.after(wait, Event::Worker(who, life, super::WorkerTimer::Dies));
+        }
+        let outcome = Box::new(super::steps::Outcome::Written(change));
         self.after(wait, Event::Worker(who, life, super::WorkerTimer::Done(attempt, generation, outcome)));
     }
 
@@ -208,6 +220,12 @@ impl World {
         let most = (FIRST_PAUSE << failures).min(LONGEST_PAUSE);
         let millis = self.chance.worker.between(most / 2, most);
         self.worker_after(who, millis, super::WorkerTimer::Wake(attempt, generation));
+    }
+
+    /// What a command wrote must not go because the disk is full for a while.
+    pub(super) fn wait_for_room(&mut self, who: usize, attempt: AttemptId) {
+        self.oracle.sometimes("output waits for room");
+        self.pause(who, attempt);
     }
 
     /// Lets a driver wait until something changes or a time has come.
@@ -296,6 +314,9 @@ impl World {
         };
         let may_have_run = driver.seen.start == StartRequest::Sent && driver.seen.failure.is_none();
         let ran = started.is_some() || may_have_run;
+        if ran && self.weather.spool_full[who] > 0 {
+            return self.wait_for_room(who, attempt);
+        }
         let spool = self.workers[who].disk.spool.entry(attempt).or_default();
         if spool.end.is_none() {
             let whole = captured == Some(Finish::Complete) || !ran;

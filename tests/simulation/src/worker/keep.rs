@@ -13,6 +13,7 @@ use super::steps::Asked;
 use super::{Waiting, WorkerTimer, identity};
 use crate::host::{Call, Said};
 use crate::net::Up;
+use crate::oracle::Cause;
 use crate::world::{Event, World};
 
 /// Between two sweeps.
@@ -51,7 +52,8 @@ impl World {
     pub(super) fn look_at_fence(&mut self, who: usize) {
         let boot = self.boot(who);
         let memory = &mut self.workers[who].memory;
-        let fenced = memory.contact.is_some_and(|contact| contact.fence(boot) != Fence::Free);
+        let contact = memory.contact;
+        let fenced = contact.is_some_and(|contact| contact.fence(boot) != Fence::Free);
         if std::mem::replace(&mut memory.was_fenced, fenced) != fenced {
             let attempts: Vec<AttemptId> = memory.drivers.keys().copied().collect();
             if fenced && !attempts.is_empty() {
@@ -61,19 +63,36 @@ impl World {
                 self.go_on(who, attempt);
             }
         }
-        self.worker_after(who, FENCE, WorkerTimer::Fence);
+        let free_until = contact.map_or(BootTime(0), Contact::deadline);
+        let wait = self.look_again(who, free_until);
+        let life = self.workers[who].life;
+        self.after(wait, Event::Worker(who, life, WorkerTimer::Fence));
+    }
+
+    /// How long nothing can happen to a fence: contact only moves it away.
+    fn look_again(&self, who: usize, until: BootTime) -> Duration {
+        let at = self.clocks.workers[who].when(until);
+        at.since(self.now).clamp(Duration::from_millis(FENCE), Duration::from_secs(5))
     }
 
     /// The guard looks: what must not live any more is killed without the daemon.
     pub(crate) fn guard_looks(&mut self, host: usize) {
-        self.after(Duration::from_millis(500), Event::Guard(host));
-        if !self.hosts[host].powered || mutants::active(Mutant::NoGuard) {
+        let due = self.workers[host].disk.contact.map_or(BootTime(0), |(_, contact)| contact.deadline());
+        let wait = self.look_again(host, due).max(self.hosts[host].still_until.since(self.now));
+        self.after(wait, Event::Guard(host));
+        if !self.hosts[host].powered
+            || self.hosts[host].still_until > self.now
+            || mutants::active(Mutant::NoGuard)
+        {
             return;
         }
         let now = self.clocks.workers[host].at(self.now);
         let disk = &self.workers[host].disk;
         let Some((boot, contact)) = disk.contact else { return };
         let contact = Contact { last: contact.last.filter(|_| boot == self.hosts[host].boots), ..contact };
+        if contact.fence(now) == Fence::Free || self.hosts[host].is_idle() {
+            return;
+        }
         let records: BTreeMap<AttemptId, Guarded> = disk
             .journal
             .iter()
@@ -90,6 +109,10 @@ impl World {
             .filter(|(_, attempt, status)| *status == Status::Running && kills.contains(attempt))
             .map(|(id, attempt, _)| (id, attempt))
             .collect();
+        let orphans = self.hosts[host].orphans.iter().filter(|(_, attempt)| kills.contains(attempt));
+        for id in orphans.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.end_orphan(host, id, Cause::Guard);
+        }
         for (id, attempt) in due {
             self.oracle.sometimes("guard killed");
             self.say(|| format!("guard of host {host} kills {attempt}"));

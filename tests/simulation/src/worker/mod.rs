@@ -49,6 +49,8 @@ pub(crate) enum WorkerTimer {
     SecondLook(Vec<Id>),
     Probe,
     Fence,
+    /// Its journal could not be written.
+    Dies,
 }
 
 /// What survives the process, and, but for what was not flushed, the power.
@@ -315,6 +317,11 @@ impl World {
             WorkerTimer::SecondLook(strays) => self.second_look(who, strays),
             WorkerTimer::Probe => self.probe(who),
             WorkerTimer::Fence => self.look_at_fence(who),
+            WorkerTimer::Dies => {
+                self.kill_worker(who, false);
+                let (life, wait) = (self.workers[who].life, self.chance.worker.millis(200, 3000));
+                self.after(wait, Event::StartWorker(who, life));
+            }
         }
     }
 

@@ -21,6 +21,9 @@ const HEARTBEAT: u64 = 2_000;
 /// Silence after which a session is given up.
 const SILENCE: u64 = 10_000;
 
+/// Signs of life whose answer is waited for.
+const MOST_BEATS: usize = 64;
+
 /// A session, from its Hello.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -150,11 +153,24 @@ impl World {
         session.beats += 1;
         let sequence = session.beats;
         session.sent_at.insert(sequence, boot);
-        while session.sent_at.len() > 64 {
+        while session.sent_at.len() > MOST_BEATS {
             session.sent_at.pop_first();
         }
         self.send_up(connection, Up::Heartbeat { sequence, status });
+        self.check_bounds(who);
         self.worker_after(who, HEARTBEAT, WorkerTimer::Beat(connection));
+    }
+
+    /// What a worker keeps for its leader is bounded by its attempts (I16).
+    fn check_bounds(&mut self, who: usize) {
+        let memory = &self.workers[who].memory;
+        let beats = memory.session.as_ref().map_or(0, |session| session.sent_at.len());
+        if beats > MOST_BEATS || !memory.outbox.keys().all(|attempt| memory.drivers.contains_key(attempt)) {
+            self.oracle.violate(
+                "I16",
+                format!("worker {who} keeps {beats} beats and {} reports", memory.outbox.len()),
+            );
+        }
     }
 
     pub(super) fn send_reports(&mut self, who: usize) {

@@ -477,6 +477,9 @@ impl World {
         attempt: AttemptId,
         state: Option<(State, std::collections::BTreeMap<String, String>)>,
     ) {
+        if state.is_none() {
+            self.end_remains(who, attempt);
+        }
         let (outages, live_restore) =
             (self.workers[who].memory.outages, self.workers[who].memory.live_restore);
         let owns = state.as_ref().is_none_or(|(_, labels)| identity(who).owns(attempt, labels));
@@ -491,6 +494,15 @@ impl World {
         doubt_the_daemon(driver, outages, live_restore);
     }
 
+    /// Of a container that the daemon does not know: ends what a start in doubt left alive.
+    fn end_remains(&mut self, who: usize, attempt: AttemptId) {
+        let Some(driver) = self.workers[who].memory.drivers.get(&attempt) else { return };
+        let in_doubt = driver.seen.phase == Phase::StartIntent && driver.seen.start == StartRequest::Sent;
+        if let Some(id) = self.container_id(who, attempt).filter(|_| in_doubt) {
+            self.end_orphan(who, id, crate::oracle::Cause::Signal);
+        }
+    }
+
     fn output_ended(
         &mut self,
         who: usize,
@@ -499,6 +511,7 @@ impl World {
         read: Option<(crate::output::Streams, bool)>,
     ) {
         match read {
+            Some(_) if self.weather.spool_full[who] > 0 => self.wait_for_room(who, attempt),
             Some((mut streams, more)) => {
                 if mutants::active(Mutant::DropLastPiece) {
                     for bytes in &mut streams {
@@ -529,6 +542,9 @@ impl World {
         from: [usize; 2],
         streams: crate::output::Streams,
     ) {
+        if self.weather.spool_full[who] > 0 {
+            return;
+        }
         let Some(spool) = self.workers[who].disk.spool.get_mut(&attempt) else { return };
         if spool.end.is_none() {
             for (at, bytes) in streams.into_iter().enumerate() {
