@@ -27,6 +27,7 @@ use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
 use crate::store::{self, Candidate, Outlook, Store};
+use crate::witness::Witness;
 
 /// How long open calls may take to end after the coordinator was asked to: streams hear at once, unary calls take moments.
 const DRAIN: Duration = Duration::from_secs(3);
@@ -77,6 +78,10 @@ impl Error {
 pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Result<(), Error> {
     make_private(&config.data).map_err(|source| Error::Data { path: config.data.clone(), source })?;
     let Some(store) = open(&config.store, &stop).await? else { return Ok(()) };
+    let witness = Witness::new(&config.data);
+    if !believe(&witness, &store, config.accept_data_loss, &stop).await? {
+        return Ok(());
+    }
     let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), tasks)?;
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(Outlook::default());
@@ -89,7 +94,8 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     tasks.spawn("health-changes", tell_changes(bound.health.clone(), handle.clone(), tasks.token().clone()));
     let health = bound.health.clone();
     tracing::info!(address = %bound.address, store = store.kind(), data = %config.data.display(), "coordinator is up");
-    let election = Election { candidate, seen };
+    let watching = tasks.spawn("witness", witness.clone().watch(store.clone(), stop.clone()));
+    let election = Election { witness, candidate, seen };
     let compaction = match &config.store {
         store::Config::Memory | store::Config::Redb(_) => None,
         store::Config::Etcd(etcd) => etcd.compaction,
@@ -103,6 +109,8 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
             Ok(served) => served.map_err(Error::from),
             Err(_) => Ok(()),
         },
+        // etcd was exchanged or went back while this coordinator runs.
+        Ok(Err(error)) = watching => Err(error.into()),
         // Leading ended: the program stops, or the store cannot be believed any more.
         led = lead_for_ever(&terms, &election, &publisher, &log_store, tasks, &stop) => led,
     };
@@ -137,8 +145,31 @@ async fn open(config: &store::Config, stop: &CancellationToken) -> Result<Option
     }
 }
 
+/// Compares the store with what this coordinator remembers of it; false if `stop` came first.
+async fn believe(
+    witness: &Witness,
+    store: &Store,
+    accept: bool,
+    stop: &CancellationToken,
+) -> Result<bool, Error> {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
+    loop {
+        match witness.check(store, accept).await {
+            Ok(()) => return Ok(true),
+            Err(error) if error.is_retryable() => {
+                tracing::warn!(error = %Chain(&error), "waiting for the store");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await.is_none() {
+            return Ok(false);
+        }
+    }
+}
+
 /// What a coordinator brings to an election and learns from it.
 struct Election {
+    witness: Witness,
     candidate: Candidate,
     seen: watch::Sender<Outlook>,
 }
@@ -268,6 +299,8 @@ async fn lead_once(
         tasks.spawn("compaction", compaction::run(terms.store.clone(), plan, resign.clone()));
     }
     let ended = async {
+        // Before anything is concluded from what is stored.
+        election.witness.check(&terms.store, false).await?;
         let cluster_id = terms.store.cluster_id(lease.epoch(), ClusterId(Uuid::now_v7())).await?;
         tracing::info!(epoch = %lease.epoch(), %cluster_id, "leading");
         log_store.begin_term(lease.epoch());

@@ -3,11 +3,12 @@
 //! Owns reading and checking. Nothing else in the crate looks at the environment or at the command line.
 
 mod advertise;
+mod etcd;
 mod file;
 mod timing;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
 use dockmgr_core::cluster;
@@ -66,6 +67,16 @@ pub struct Args {
     /// Key of the client certificate for etcd.
     #[arg(long, env = "DOCKMGR_ETCD_KEY", value_name = "FILE")]
     etcd_key: Option<PathBuf>,
+    /// Go on from an etcd that is older than this coordinator remembers, or another one: what it does not hold is lost. Give
+    /// it for one start.
+    #[arg(long)]
+    accept_data_loss: bool,
+    /// User of etcd to log in as.
+    #[arg(long, env = "DOCKMGR_ETCD_USER", value_name = "NAME")]
+    etcd_user: Option<String>,
+    /// File with the password of the user of etcd; other users must not be able to read it.
+    #[arg(long, env = "DOCKMGR_ETCD_PASSWORD_FILE", value_name = "FILE")]
+    etcd_password_file: Option<PathBuf>,
     /// How often the leader lets etcd forget old revisions, for every user of that etcd; off where something else does it
     /// [default: 5m].
     #[arg(long, env = "DOCKMGR_ETCD_COMPACT_EVERY", value_name = "TIME")]
@@ -141,6 +152,8 @@ pub struct Config {
     pub connections: Allowed,
     /// Image of jobs that name none.
     pub default_image: ImageRef,
+    /// Take an older state of etcd as it is.
+    pub accept_data_loss: bool,
     /// How the cluster decides: when workers are suspected, fenced and given up, how long ended jobs are kept.
     pub cluster: cluster::Config,
 }
@@ -212,11 +225,14 @@ impl Config {
     ///
     /// # Errors
     /// [`Error`], naming the setting.
-    pub fn new(args: Args) -> Result<Self, Error> {
-        let file = match &args.config {
+    pub fn new(mut args: Args) -> Result<Self, Error> {
+        let mut file = match &args.config {
             Some(path) => file::read(path)?,
             None => file::File::default(),
         };
+        let data = args.data.take().or(file.data.take());
+        let data = data.unwrap_or_else(|| PathBuf::from("/var/lib/dockmgr/coordinator"));
+        let store = store(&mut args, &mut file, &data)?;
         let listen = listen(args.listen.or(file.listen).as_deref().unwrap_or(DEFAULT_LISTEN))?;
         let tls = tls(
             args.tls_cert.or(file.tls_cert),
@@ -230,38 +246,39 @@ impl Config {
             args.max_connections.or(file.max_connections),
             args.max_connections_per_ip.or(file.max_connections_per_ip),
         )?;
-        let data = args.data.or(file.data).unwrap_or_else(|| PathBuf::from("/var/lib/dockmgr/coordinator"));
         let logs = args.logs.or(file.logs).unwrap_or_else(|| data.join("logs"));
         let image = args.default_image.or(file.default_image);
         let default_image = ImageRef::parse(image.as_deref().unwrap_or(DEFAULT_IMAGE))
             .map_err(|error| setting("--default-image", error.to_string()))?;
-        let kind = args.store.or(file.store).unwrap_or(StoreKind::Redb);
-        let store = match (kind, args.etcd.or(file.etcd)) {
-            (StoreKind::Redb, None) => store::Config::Redb(RedbConfig { folder: data.clone() }),
-            (StoreKind::Redb, Some(_)) => return Err(setting("--etcd", "needs --store etcd")),
-            (StoreKind::Etcd, None) => {
-                return Err(setting("--store", "etcd needs --etcd with its endpoints"));
-            }
-            (StoreKind::Etcd, Some(endpoints)) => {
-                let mut etcd = EtcdConfig::new(endpoints);
-                if let Some(prefix) = args.etcd_prefix.or(file.etcd_prefix) {
-                    etcd.prefix = prefix;
-                }
-                etcd.tls = etcd_tls(
-                    args.etcd_ca.or(file.etcd_ca),
-                    args.etcd_cert.or(file.etcd_cert),
-                    args.etcd_key.or(file.etcd_key),
-                )?;
-                etcd.compaction = timing::compaction(
-                    args.etcd_compact_every.or(file.etcd_compact_every),
-                    args.etcd_keep_revisions.or(file.etcd_keep_revisions),
-                )?;
-                store::Config::Etcd(etcd)
-            }
-        };
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
-        Ok(Self { listen, advertise, data, logs, store, tls, token, connections, default_image, cluster })
+        let accept_data_loss = args.accept_data_loss;
+        Ok(Self {
+            listen,
+            advertise,
+            data,
+            logs,
+            store,
+            tls,
+            token,
+            connections,
+            default_image,
+            accept_data_loss,
+            cluster,
+        })
+    }
+}
+
+/// Where the state is kept, with everything that is said about it.
+fn store(args: &mut Args, file: &mut file::File, data: &Path) -> Result<store::Config, Error> {
+    let kind = args.store.or(file.store).unwrap_or(StoreKind::Redb);
+    match (kind, args.etcd.take().or(file.etcd.take())) {
+        (StoreKind::Redb, None) => Ok(store::Config::Redb(RedbConfig { folder: data.to_owned() })),
+        (StoreKind::Redb, Some(_)) => Err(setting("--etcd", "needs --store etcd")),
+        (StoreKind::Etcd, None) => Err(setting("--store", "etcd needs --etcd with its endpoints")),
+        (StoreKind::Etcd, Some(endpoints)) => {
+            Ok(store::Config::Etcd(etcd::checked(args, file, EtcdConfig::new(endpoints))?))
+        }
     }
 }
 
@@ -331,28 +348,6 @@ fn tls(
         key: read("private key", key)?,
         client_ca: client_ca.map(|path| read("client CA", path)).transpose()?,
     }))
-}
-
-fn etcd_tls(
-    ca: Option<PathBuf>,
-    cert: Option<PathBuf>,
-    key: Option<PathBuf>,
-) -> Result<Option<store::TlsFiles>, Error> {
-    let identity = match (cert, key) {
-        (Some(cert), Some(key)) => Some((cert, key)),
-        (None, None) => None,
-        (Some(_), None) | (None, Some(_)) => {
-            return Err(setting(
-                "--etcd-cert",
-                "a certificate and its key belong together: give both or none",
-            ));
-        }
-    };
-    match (ca, identity) {
-        (Some(ca), identity) => Ok(Some(store::TlsFiles { ca, identity })),
-        (None, None) => Ok(None),
-        (None, Some(_)) => Err(setting("--etcd-cert", "needs --etcd-ca")),
-    }
 }
 
 fn read(what: &'static str, path: PathBuf) -> Result<Vec<u8>, Error> {

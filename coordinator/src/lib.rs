@@ -13,3 +13,4 @@ mod rpc;
 mod server;
 pub mod sessions;
 pub mod store;
+mod witness;

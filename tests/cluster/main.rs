@@ -10,6 +10,7 @@ mod keeping;
 mod losing;
 mod nodes;
 mod placement;
+mod restored;
 mod retries;
 mod rolling;
 mod scale;

@@ -123,6 +123,25 @@ impl Etcd {
         answer["header"]["revision"].as_u64().expect("a number")
     }
 
+    /// Keeps its state in `file`.
+    pub async fn save(&self, file: &Path) {
+        self.ctl(&["snapshot", "save", file.to_str().expect("a plain path")]).await;
+    }
+
+    /// Ends its one member and starts it from what was kept in `file`.
+    pub async fn restore(&mut self, file: &Path) {
+        self.kill(0).await;
+        let (data, peer) = (self.folder.join("etcd-0"), format!("http://127.0.0.1:{}", self.members[0].peer));
+        std::fs::remove_dir_all(&data).expect("its data folder");
+        let mut command = Command::new("etcdctl");
+        command.env("ETCDCTL_API", "3").args(["snapshot", "restore"]).arg(file).arg("--data-dir").arg(&data);
+        command.args(["--name", "m0", "--initial-advertise-peer-urls", &peer]);
+        command.args(["--initial-cluster", &format!("m0={peer}")]);
+        let output = command.output().await.unwrap_or_else(|error| panic!("run etcdctl: {error}"));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.restart(0).await;
+    }
+
     /// Fills it with what is not ours until it has no room for a value as small as a lease.
     ///
     /// # Panics

@@ -25,6 +25,8 @@ pub(super) struct File {
     pub(super) etcd_ca: Option<PathBuf>,
     pub(super) etcd_cert: Option<PathBuf>,
     pub(super) etcd_key: Option<PathBuf>,
+    pub(super) etcd_user: Option<String>,
+    pub(super) etcd_password_file: Option<PathBuf>,
     pub(super) etcd_compact_every: Option<String>,
     pub(super) etcd_keep_revisions: Option<u64>,
     pub(super) tls_cert: Option<PathBuf>,

@@ -33,6 +33,8 @@ fn settings_that_do_not_fit_together_are_refused() {
             &["--listen", "0.0.0.0:1", "--insecure-bind", "--store", "etcd", "--etcd", "http://127.0.0.1:1"],
             "--advertise",
         ),
+        (&["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-user", "x"], "--etcd-password-file"),
+        (&["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-password-file", "/x"], "--etcd-user"),
         (&["--store", "etcd"], "--etcd"),
         (
             &["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-compact-every", "x"],

@@ -90,6 +90,11 @@ pub(super) fn decode_request(suffix: &str, bytes: &[u8]) -> Result<(String, Stor
     Ok((text, StoredRequest { jobs, fingerprint, created: WallTime(wire.create_time_millis) }))
 }
 
+/// The job that a job's key names.
+pub(super) fn job_of(key: &str) -> Option<JobId> {
+    u64::from_str_radix(key.strip_prefix("jobs/")?, 16).ok().and_then(JobId::new)
+}
+
 /// Where the numbers of the cluster are.
 pub(super) fn numbers_key() -> Key {
     key("numbers/cluster".to_owned())

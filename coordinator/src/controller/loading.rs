@@ -3,80 +3,142 @@
 //! A group that was cut off between two of its transactions left a prefix. What that can leave is repaired here: keys whose
 //! job was never stored and chunks without a job are left out, and removed by the first step. Everything else in the
 //! records is believed.
+//!
+//! A value in etcd that does not decode was written by somebody else: the embedded store has checksums, etcd has many users.
+//! It is set aside: left as it is and told, so that one record costs its job and not the cluster. Only without the numbers of
+//! the cluster nothing is done, because those of jobs could be given out again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dockmgr_core::cluster::{Cluster, Config, Record, Restored, StoredJob};
-use dockmgr_core::ids::{Epoch, JobId};
+use dockmgr_core::ids::JobId;
 use dockmgr_core::time::Now;
 use dockmgr_support::error_chain::Chain;
 
 use super::codec;
-use crate::store::{self, Entry, MAX_PAGE, Prefix, Store};
+use crate::store::{self, Entry, MAX_PAGE, Prefix, Revision, Store};
 
-/// Reads all records and makes the cluster they describe; its revisions are larger than `revision`.
+/// Reads all records and makes the cluster they describe; its revisions are larger than `revision`. The leadership that reads
+/// began at the store's revision `since`.
 ///
 /// # Errors
-/// [`store::Error::Corrupt`] naming the key of a record that does not decode; what reading fails with.
+/// [`store::Error::Corrupt`] naming the key of a record that does not decode and cannot be set aside; what reading fails with.
 pub(super) async fn load(
     store: &Store,
     config: Config,
     now: Now,
-    epoch: Epoch,
+    since: Revision,
     revision: u64,
 ) -> Result<Cluster, store::Error> {
-    let mut restored = Restored { revision, ..Restored::default() };
-    each(store, epoch, "numbers/", |entry| {
+    let mut found = Found {
+        restored: Restored { revision, ..Restored::default() },
+        ..Found::new(store.kind() == "etcd")
+    };
+    each(store, since, "numbers/", |entry| found.numbers(entry)).await?;
+    each(store, since, "jobs/", |entry| found.job(entry)).await?;
+    each(store, since, "tasks/", |entry| found.tasks(entry)).await?;
+    if let Some(last) = found.lost.last() {
+        found.restored.next_job_id = found.restored.next_job_id.max(last.get() + 1);
+    }
+    each(store, since, "nodes/", |entry| found.node(entry)).await?;
+    each(store, since, "requests/", |entry| found.request(entry)).await?;
+    found.restored.jobs = found.jobs.into_values().collect();
+    Ok(Cluster::restore(config, now, found.restored))
+}
+
+/// What was read so far.
+struct Found {
+    restored: Restored,
+    jobs: BTreeMap<JobId, StoredJob>,
+    /// Jobs of which a record was set aside: their numbers are taken, their other records are left alone.
+    lost: BTreeSet<JobId>,
+    /// Whether records of others may be among ours.
+    shared: bool,
+}
+
+impl Found {
+    fn new(shared: bool) -> Self {
+        Self { restored: Restored::default(), jobs: BTreeMap::new(), lost: BTreeSet::new(), shared }
+    }
+
+    fn numbers(&mut self, entry: &Entry) -> Result<(), store::Error> {
         if entry.key == codec::numbers_key() {
-            restored.next_job_id = decoded(entry, codec::decode_numbers(&entry.value))?;
+            self.restored.next_job_id = decoded(entry, codec::decode_numbers(&entry.value))?;
         }
         Ok(())
-    })
-    .await?;
-    let mut jobs: BTreeMap<JobId, StoredJob> = BTreeMap::new();
-    each(store, epoch, "jobs/", |entry| {
-        let job = decoded(entry, codec::decode_job(&entry.value))?;
-        jobs.insert(job.id, job);
+    }
+
+    fn job(&mut self, entry: &Entry) -> Result<(), store::Error> {
+        match decoded(entry, codec::decode_job(&entry.value)) {
+            Ok(job) => drop(self.jobs.insert(job.id, job)),
+            Err(error) => {
+                self.lost.extend(codec::job_of(entry.key.as_str()));
+                self.set_aside(error)?;
+            }
+        }
         Ok(())
-    })
-    .await?;
-    each(store, epoch, "tasks/", |entry| {
-        let tasks = decoded(entry, codec::decode_chunk(&entry.value))?;
-        let job = codec::without_tasks(entry.key.as_str()).and_then(|id| jobs.get_mut(&id));
-        if let Some(job) = job {
+    }
+
+    fn tasks(&mut self, entry: &Entry) -> Result<(), store::Error> {
+        let id = codec::without_tasks(entry.key.as_str());
+        if id.is_some_and(|id| self.lost.contains(&id)) {
+            return Ok(());
+        }
+        let tasks = match decoded(entry, codec::decode_chunk(&entry.value)) {
+            Ok(tasks) => tasks,
+            Err(error) => {
+                // Without these tasks the job is not what it was: what they have done would be done again.
+                self.lost.extend(id.filter(|id| self.jobs.remove(id).is_some()));
+                return self.set_aside(error);
+            }
+        };
+        if let Some(job) = id.and_then(|id| self.jobs.get_mut(&id)) {
             job.tasks.extend(tasks);
         } else {
             tracing::warn!(key = %entry.key, "task states without a job are removed");
-            restored.stale.extend(codec::chunk_of(entry.key.as_str()));
+            self.restored.stale.extend(codec::chunk_of(entry.key.as_str()));
         }
         Ok(())
-    })
-    .await?;
-    each(store, epoch, "nodes/", |entry| {
-        restored.nodes.push(decoded(entry, codec::decode_node(&entry.value))?);
+    }
+
+    fn node(&mut self, entry: &Entry) -> Result<(), store::Error> {
+        match decoded(entry, codec::decode_node(&entry.value)) {
+            Ok(node) => self.restored.nodes.push(node),
+            Err(error) => self.set_aside(error)?,
+        }
         Ok(())
-    })
-    .await?;
-    each(store, epoch, "requests/", |entry| {
+    }
+
+    fn request(&mut self, entry: &Entry) -> Result<(), store::Error> {
         let suffix = entry.key.as_str().strip_prefix("requests/").unwrap_or_default();
-        let request = decoded(entry, codec::decode_request(suffix, &entry.value))?;
+        let request = match decoded(entry, codec::decode_request(suffix, &entry.value)) {
+            Ok(request) => request,
+            Err(error) => return self.set_aside(error),
+        };
         // Numbers are stored after jobs: a job beyond them that does not exist was never stored. One below was forgotten.
-        if request.1.jobs.iter().all(|id| jobs.contains_key(id) || id.get() < restored.next_job_id) {
-            restored.requests.push(request);
+        let next = self.restored.next_job_id;
+        if request.1.jobs.iter().all(|id| self.jobs.contains_key(id) || id.get() < next) {
+            self.restored.requests.push(request);
         } else {
-            restored.stale.push(Record::Request(request.0));
+            self.restored.stale.push(Record::Request(request.0));
         }
         Ok(())
-    })
-    .await?;
-    restored.jobs = jobs.into_values().collect();
-    Ok(Cluster::restore(config, now, restored))
+    }
+
+    /// Tells of a record that cannot be read, where the store may hold what is not ours.
+    fn set_aside(&self, error: store::Error) -> Result<(), store::Error> {
+        if !self.shared {
+            return Err(error);
+        }
+        tracing::error!(error = %Chain(&error), "a record is set aside: restore or delete it");
+        Ok(())
+    }
 }
 
 /// Visits every record under a prefix, page by page.
 async fn each(
     store: &Store,
-    epoch: Epoch,
+    since: Revision,
     prefix: &str,
     mut visit: impl FnMut(&Entry) -> Result<(), store::Error>,
 ) -> Result<(), store::Error> {
@@ -84,9 +146,9 @@ async fn each(
     let mut after = None;
     loop {
         let page = store.list(&prefix, after.as_ref(), MAX_PAGE).await?;
-        // On etcd an epoch is the revision at which it began to lead: an older page is a stale read, which some versions
-        // give after a pause of a member although it was not asked for (etcd#20418).
-        if store.kind() == "etcd" && page.revision.0 < epoch.0 {
+        // A page older than the leadership is a stale read, which some versions of etcd give after a pause of a member
+        // although it was not asked for (etcd#20418).
+        if page.revision < since {
             let source = "a page was older than this leadership".into();
             return Err(store::Error::Unavailable { action: "load the state", source });
         }

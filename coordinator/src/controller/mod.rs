@@ -84,7 +84,7 @@ pub async fn lead(
 ) -> Result<(), store::Error> {
     // Revisions grow across leaders although not each of them is stored: a later epoch's are larger than all before.
     let first = lease.epoch().0 << 32;
-    let cluster = loading::load(&terms.store, terms.config.clone(), now(), lease.epoch(), first).await?;
+    let cluster = loading::load(&terms.store, terms.config.clone(), now(), lease.since(), first).await?;
     let (sender, inbox) = mpsc::channel(INBOX_BOUND);
     let feed = FeedWriter::new(cluster.revision(), read_only::revisions(&cluster));
     let term = Term { lease: lease.clone(), inbox: sender, feed: feed.feed(), read_only: None };

@@ -87,7 +87,7 @@ impl Controller<'_> {
         let load = async {
             loop {
                 let (store, config) = (&self.terms.store, self.terms.config.clone());
-                match loading::load(store, config, now(), self.epoch, floor).await {
+                match loading::load(store, config, now(), lease.since(), floor).await {
                     Err(error) if error.is_retryable() => {
                         tracing::warn!(error = %Chain(&error), "cannot load yet");
                         tokio::time::sleep(LOAD_PAUSE).await;

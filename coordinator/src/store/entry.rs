@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use dockmgr_core::ids::ClusterId;
 
 use super::Key;
 
@@ -36,6 +37,15 @@ pub struct Entry {
     pub value: Bytes,
     /// The commit that last wrote it.
     pub revision: Revision,
+}
+
+/// How far a store that others could exchange is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Whose state it is; `None` before the first leader.
+    pub cluster: Option<ClusterId>,
+    /// Grows with every commit, and is never smaller than an epoch that was handed out.
+    pub at: u64,
 }
 
 /// Some entries in key order.

@@ -79,6 +79,14 @@ pub enum Error {
         /// What is wrong with it.
         detail: String,
     },
+    /// The state is older than one that was seen, or another one. A person decides.
+    #[error(
+        "{problem}; restore the right state, or start once with --accept-data-loss to go on from this one"
+    )]
+    WentBack {
+        /// What was found.
+        problem: String,
+    },
     /// The file system failed; after this no commit of this process may be believed. Exit.
     #[error("{action} '{path}'")]
     Io {
@@ -142,6 +150,7 @@ impl Error {
             | Self::Locked { .. }
             | Self::NewerSchema { .. }
             | Self::Corrupt { .. }
+            | Self::WentBack { .. }
             | Self::Io { .. }
             | Self::BadConfig { .. }
             | Self::Refused { .. }

@@ -17,7 +17,7 @@ use dockmgr_support::clock;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::etcd;
+use super::{Revision, etcd};
 
 /// An embedded lease never runs out; its watcher still wakes up once in a while rather than set a timer for ever.
 const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -26,6 +26,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug, Clone)]
 pub struct Lease {
     epoch: Epoch,
+    since: Revision,
     term: watch::Receiver<Epoch>,
     valid_until: Arc<AtomicU64>,
 }
@@ -34,6 +35,11 @@ impl Lease {
     /// The epoch to put into every guard and every command.
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The revision at which it began to lead: what is read and older is stale. 0 in an embedded store.
+    pub fn since(&self) -> Revision {
+        self.since
     }
 
     /// Whether, by this machine's clock, nobody else can be leading yet.
@@ -126,14 +132,19 @@ impl Term {
     }
 
     /// Makes `epoch` the leading one until `valid_until` (boot time, nanoseconds); older leases are lost at once.
-    pub(super) fn begin(&self, epoch: Epoch, valid_until: u64) -> Lease {
+    pub(super) fn begin(&self, epoch: Epoch, since: Revision, valid_until: u64) -> Lease {
         self.leading.send_replace(epoch);
-        Lease { epoch, term: self.leading.subscribe(), valid_until: Arc::new(AtomicU64::new(valid_until)) }
+        Lease {
+            epoch,
+            since,
+            term: self.leading.subscribe(),
+            valid_until: Arc::new(AtomicU64::new(valid_until)),
+        }
     }
 
     /// As [`begin`](Self::begin), for a store that no other process can take over.
     pub(super) fn begin_embedded(&self, epoch: Epoch) -> (Lease, Keeper) {
-        let lease = self.begin(epoch, u64::MAX);
+        let lease = self.begin(epoch, Revision(0), u64::MAX);
         (lease.clone(), Keeper { kind: Kind::Embedded { term: self.clone(), lease } })
     }
 

@@ -39,9 +39,9 @@ use tokio::sync::watch as latest;
 use tokio_util::sync::CancellationToken;
 
 pub use change::{Change, ChangeBatch};
-pub use entry::{Entry, MAX_PAGE, Page, Revision};
+pub use entry::{Entry, MAX_PAGE, Page, Position, Revision};
 pub use error::Error;
-pub use etcd::{Compaction, Config as EtcdConfig, DEFAULT_LEASE_TTL, TlsFiles};
+pub use etcd::{Compaction, Config as EtcdConfig, DEFAULT_LEASE_TTL, TlsFiles, User as EtcdUser};
 pub use guard::{Expected, Guard, Precondition};
 pub use key::{Key, Prefix};
 pub use leader::{Candidate, Leader, Outlook};
@@ -201,6 +201,25 @@ impl Store {
     /// The identity of the cluster, which is `proposed` if it had none. Writes the schema version beside it.
     pub async fn cluster_id(&self, epoch: Epoch, proposed: ClusterId) -> Result<ClusterId, Error> {
         schema::cluster_id(self, epoch, proposed).await
+    }
+
+    /// How far the store is; `None` for the embedded ones, which nobody exchanges under a running program.
+    pub async fn position(&self) -> Result<Option<Position>, Error> {
+        match &self.backend {
+            Backend::Memory(_) | Backend::Redb(_) => Ok(None),
+            Backend::Etcd(etcd) => {
+                let at = Box::pin(etcd.position()).await?;
+                Ok(Some(Position { cluster: schema::known_id(self).await?, at }))
+            }
+        }
+    }
+
+    /// Makes the epochs to come larger than `above`, for a state that went back. Nothing for the embedded stores.
+    pub async fn raise_epochs(&self, above: u64) -> Result<(), Error> {
+        match &self.backend {
+            Backend::Memory(_) | Backend::Redb(_) => Ok(()),
+            Backend::Etcd(etcd) => Box::pin(etcd.raise_epochs(above)).await,
+        }
     }
 
     /// Forgets history older than the newest `keep` revisions, so that it does not fill the disk.

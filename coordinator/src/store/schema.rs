@@ -27,8 +27,8 @@ pub(super) async fn check(store: &Store) -> Result<(), Error> {
 /// Reads the cluster's identity, or makes `proposed` it.
 pub(super) async fn cluster_id(store: &Store, epoch: Epoch, proposed: ClusterId) -> Result<ClusterId, Error> {
     check(store).await?;
-    if let Some(text) = read(store, ID_KEY).await? {
-        return text.parse().map_err(|_| corrupt(ID_KEY, "it is no UUID".to_owned()));
+    if let Some(id) = known_id(store).await? {
+        return Ok(id);
     }
     let writes = vec![
         Write::put(key(SCHEMA_KEY), SCHEMA_VERSION.to_string()),
@@ -36,6 +36,12 @@ pub(super) async fn cluster_id(store: &Store, epoch: Epoch, proposed: ClusterId)
     ];
     store.commit(writes, Guard::leader(epoch).and_absent(key(ID_KEY))).await?;
     Ok(proposed)
+}
+
+/// The cluster's identity, if it has one.
+pub(super) async fn known_id(store: &Store) -> Result<Option<ClusterId>, Error> {
+    let Some(text) = read(store, ID_KEY).await? else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| corrupt(ID_KEY, "it is no UUID".to_owned()))
 }
 
 async fn read(store: &Store, name: &str) -> Result<Option<String>, Error> {

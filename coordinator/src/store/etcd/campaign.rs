@@ -16,7 +16,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::commit::Chain;
-use super::connect::within;
 use super::keeper::{LeaseKeeper, valid_until};
 use super::{Candidate, Error, Etcd, Keeper, Leader, Lease, Outlook};
 
@@ -38,6 +37,8 @@ struct Granted {
 struct Won {
     granted: Granted,
     epoch: Epoch,
+    /// Create-revision of the leader key.
+    created: i64,
     last_commit: i64,
 }
 
@@ -142,27 +143,33 @@ impl Etcd {
         let leader = self.layout.leader();
         let put = TxnOp::put(leader, candidate.value(), Some(PutOptions::new().with_lease(granted.id)));
         let last = TxnOp::get(self.layout.txn(), Some(GetOptions::new().with_keys_only()));
+        let base = TxnOp::get(self.layout.base(), None);
         let txn = Txn::new()
             .when(vec![Compare::create_revision(leader, CompareOp::Equal, 0)])
-            .and_then(vec![put, last]);
+            .and_then(vec![put, last, base]);
         let answer = self.link.transact("create the leader key", &txn).await?;
         if !answer.succeeded() {
             return Ok(None);
         }
-        let revision = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
-        let last_commit = answer.op_responses().iter().find_map(|op| match op {
-            TxnOpResponse::Get(got) => got.kvs().first().map(etcd_client::KeyValue::mod_revision),
+        let created = answer.header().map_or(0, etcd_client::ResponseHeader::revision);
+        let answers = answer.op_responses();
+        let mut found = answers.iter().filter_map(|op| match op {
+            TxnOpResponse::Get(got) => Some(got.kvs().first()),
             TxnOpResponse::Put(_) | TxnOpResponse::Delete(_) | TxnOpResponse::Txn(_) => None,
         });
-        let epoch = Epoch(super::read::revision(revision).0);
-        Ok(Some(Won { granted, epoch, last_commit: last_commit.unwrap_or(0) }))
+        let last_commit = found.next().flatten().map_or(0, etcd_client::KeyValue::mod_revision);
+        let base = super::read::base(found.next().flatten())?;
+        let epoch = Epoch(super::read::revision(created).0 + base);
+        Ok(Some(Won { granted, epoch, created, last_commit }))
     }
 
     async fn take_office(&self, won: &Won) -> (Lease, Keeper) {
         // Waits for a commit of an older epoch that is still being settled; it can only find itself fenced.
         let mut chain = self.chain.lock().await;
-        *chain = Chain { epoch: won.epoch, last: won.last_commit, ..Chain::default() };
-        let lease = self.term.begin(won.epoch, valid_until(won.granted.asked_at, self.lease_ttl));
+        let (epoch, created) = (won.epoch, won.created);
+        *chain = Chain { epoch, created, last: won.last_commit, ..Chain::default() };
+        let since = super::read::revision(created);
+        let lease = self.term.begin(epoch, since, valid_until(won.granted.asked_at, self.lease_ttl));
         tracing::info!(epoch = won.epoch.0, "leading");
         let keeper = LeaseKeeper::new(self.clone(), won.granted.id, lease.clone());
         (lease, Keeper::etcd(keeper))
@@ -179,7 +186,7 @@ impl Etcd {
             let mut leases = leases.clone();
             async move { leases.revoke(lease).await }
         };
-        if let Err(error) = within(REVOKE_TIMEOUT, "revoke a lease", revoke).await {
+        if let Err(error) = self.link.call_within(REVOKE_TIMEOUT, "revoke a lease", revoke).await {
             tracing::debug!(error = %error_chain::Chain(&error), "lease left to run out");
         }
     }

@@ -21,6 +21,8 @@ use super::{Error, Etcd, Guard, Key, Revision, WriteSet};
 pub(super) struct Chain {
     /// The epoch it belongs to; commits of any other are fenced without asking etcd.
     pub(super) epoch: Epoch,
+    /// Create-revision of the leader key of this epoch.
+    pub(super) created: i64,
     /// Modification revision of the commit id's key; 0 before the first.
     pub(super) last: i64,
     /// Commits begun in this epoch.
@@ -88,9 +90,8 @@ impl Etcd {
 
     /// What holds while this chain's epoch leads and nothing was committed after its last commit.
     pub(super) fn leads(&self, chain: &Chain) -> Vec<Compare> {
-        let epoch = i64::try_from(chain.epoch.0).unwrap_or(i64::MAX);
         vec![
-            Compare::create_revision(self.layout.leader(), CompareOp::Equal, epoch),
+            Compare::create_revision(self.layout.leader(), CompareOp::Equal, chain.created),
             Compare::mod_revision(self.layout.txn(), CompareOp::Equal, chain.last),
         ]
     }
@@ -112,7 +113,7 @@ impl Etcd {
         }
         let found: Vec<Found> = answer.op_responses().into_iter().map(Found::from).collect();
         let [leader, _txn, keys @ ..] = found.as_slice() else { return fenced };
-        if super::read::revision(leader.created).0 != guard.epoch.0 {
+        if leader.created != chain.created {
             return fenced;
         }
         for (precondition, found) in guard.preconditions.iter().zip(keys) {

@@ -10,7 +10,7 @@ use etcd_client::{
 };
 
 use super::Error;
-use super::failure::{classify, never_sent};
+use super::failure::{classify, login_is_outdated, never_sent};
 
 /// How long a leader may be silent before another may take over. A killed leader is replaced within this time plus
 /// etcd's 0.5 s check interval, the candidates' 0.25 s poll and loading: under the 10 s that are promised, on a busy machine,
@@ -45,6 +45,8 @@ pub struct Config {
     pub prefix: String,
     /// Certificates; required for `https://`.
     pub tls: Option<TlsFiles>,
+    /// Who to log in as, where etcd asks for it.
+    pub user: Option<User>,
     /// See [`DEFAULT_LEASE_TTL`]. etcd raises anything below 2 s.
     pub lease_ttl: Duration,
     /// Deadline of one call to etcd.
@@ -76,10 +78,26 @@ impl Config {
             endpoints,
             prefix: "dockmgr/default".to_owned(),
             tls: None,
+            user: None,
             lease_ttl: DEFAULT_LEASE_TTL,
             call_timeout: CALL_TIMEOUT,
             compaction: Some(Compaction::default()),
         }
+    }
+}
+
+/// A user of etcd.
+#[derive(Clone)]
+pub struct User {
+    /// Its name.
+    pub name: String,
+    /// Its password; never shown.
+    pub password: String,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -98,6 +116,7 @@ pub(super) struct Link {
     /// Shared, because a client is some 4 KiB of handles.
     client: Arc<Client>,
     call_timeout: Duration,
+    logged_in: bool,
 }
 
 impl std::fmt::Debug for Link {
@@ -107,7 +126,7 @@ impl std::fmt::Debug for Link {
 }
 
 impl Link {
-    /// Prepares the connection; etcd need not answer yet.
+    /// Prepares the connection; etcd need not answer yet, unless there is a user to log in as.
     pub(super) async fn connect(config: &Config) -> Result<Self, Error> {
         let secure = config.endpoints.iter().filter(|url| url.starts_with("https://")).count();
         let plain = config.endpoints.iter().filter(|url| url.starts_with("http://")).count();
@@ -126,9 +145,16 @@ impl Link {
             (Some(_), false) => return refuse("etcd certificates need https:// endpoints"),
             (None, false) => options,
         };
-        let client = Client::connect(&config.endpoints, Some(options)).await;
-        let client = client.map_err(|error| Error::BadConfig { detail: error.to_string() })?;
-        Ok(Self { client: Arc::new(client), call_timeout: config.call_timeout })
+        if let Some(User { name, password }) = &config.user {
+            options = options.with_user(name, password).with_auto_token_refresh(true);
+        }
+        let connect = || Client::connect(&config.endpoints, Some(options.clone()));
+        let client = match &config.user {
+            Some(_) => within(config.call_timeout, "log in to etcd", connect).await?,
+            None => connect().await.map_err(|error| Error::BadConfig { detail: error.to_string() })?,
+        };
+        let logged_in = config.user.is_some();
+        Ok(Self { client: Arc::new(client), call_timeout: config.call_timeout, logged_in })
     }
 
     pub(super) fn call_timeout(&self) -> Duration {
@@ -162,18 +188,36 @@ impl Link {
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
-        within(self.call_timeout, action, call).await
+        self.call_within(self.call_timeout, action, call).await
+    }
+
+    /// Runs one call for at most about `limit` and sorts its error. A call that is cut off may still take effect in etcd.
+    ///
+    /// A call that was refused because users or roles of etcd changed, or because the login ran out, did nothing; it is made
+    /// once more after a new login. The library does so for the second reason only.
+    pub(super) async fn call_within<T, F>(
+        &self,
+        limit: Duration,
+        action: &'static str,
+        mut call: impl FnMut() -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, etcd_client::Error>>,
+    {
+        let answer = within(limit, action, &mut call).await;
+        if !self.logged_in || !answer.as_ref().is_err_and(login_is_outdated) {
+            return answer;
+        }
+        tracing::info!("logging in to etcd again");
+        within(limit, "log in to etcd again", || self.client.refresh_token()).await?;
+        within(limit, action, call).await
     }
 }
 
 /// Runs one call for at most `limit`. A call that is cut off may still take effect in etcd.
 ///
 /// One that reached no member is made again: calls are spread over all members, and one of three may be down for long.
-pub(super) async fn within<T, F>(
-    limit: Duration,
-    action: &'static str,
-    mut call: impl FnMut() -> F,
-) -> Result<T, Error>
+async fn within<T, F>(limit: Duration, action: &'static str, mut call: impl FnMut() -> F) -> Result<T, Error>
 where
     F: Future<Output = Result<T, etcd_client::Error>>,
 {

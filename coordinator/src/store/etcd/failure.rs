@@ -51,6 +51,14 @@ pub(super) fn never_sent(error: &etcd_client::Error) -> bool {
     false
 }
 
+/// Whether etcd wants a new login: the old one ran out, or users or roles changed.
+pub(super) fn login_is_outdated(error: &Error) -> bool {
+    let Error::Refused { source, .. } = error else { return false };
+    let Some(etcd_client::Error::GRpcStatus(status)) = source.downcast_ref() else { return false };
+    ["etcdserver: revision of auth store is old", "etcdserver: invalid auth token"]
+        .contains(&status.message())
+}
+
 /// Whether the call failed with `code`.
 pub(super) fn has_code(error: &Error, wanted: Code) -> bool {
     let (Error::Unavailable { source, .. } | Error::Refused { source, .. }) = error else { return false };

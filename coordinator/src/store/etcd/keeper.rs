@@ -14,7 +14,6 @@ use dockmgr_support::{clock, error_chain};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{Ended, Lease};
-use super::connect::within;
 use super::{Error, Etcd};
 
 /// Pause after a renewal that failed: several tries fit into the validity.
@@ -86,16 +85,16 @@ impl LeaseKeeper {
             let mut leases = leases.clone();
             async move { leases.keep_alive(own).await }
         };
-        let renewed = within(limit, "renew the lease", renew).await;
+        let renewed = self.etcd.link.call_within(limit, "renew the lease", renew).await;
         // The key is checked whatever the answer was: etcd before 3.4.38 can renew a lease that was revoked.
         let kv = self.etcd.link.kv();
         let read = || {
             let (mut kv, leader) = (kv.clone(), self.etcd.layout.leader());
             async move { kv.get(leader, None).await }
         };
-        let answer = within(limit, "read the leader", read).await?;
+        let answer = self.etcd.link.call_within(limit, "read the leader", read).await?;
         let created = answer.kvs().first().map_or(0, etcd_client::KeyValue::create_revision);
-        if super::read::revision(created).0 != self.lease.epoch().0 {
+        if super::read::revision(created) != self.lease.since() {
             return Ok(false);
         }
         renewed?;

@@ -9,6 +9,7 @@ pub(super) struct Layout {
     data: String,
     leader: String,
     txn: String,
+    base: String,
 }
 
 /// Longest prefix: [`OP_BYTES`](super::super::write::OP_BYTES) covers it together with the framing.
@@ -28,6 +29,7 @@ impl Layout {
             data: format!("{root}data/"),
             leader: format!("{root}leader"),
             txn: format!("{root}txn"),
+            base: format!("{root}base"),
             root,
         })
     }
@@ -35,6 +37,11 @@ impl Layout {
     /// The key of the leader.
     pub(super) fn leader(&self) -> &str {
         &self.leader
+    }
+
+    /// The key of what is added to revisions to make epochs.
+    pub(super) fn base(&self) -> &str {
+        &self.base
     }
 
     /// The key that names the last commit.
@@ -53,7 +60,7 @@ impl Layout {
     }
 
     /// The range `[start, end)` of the keys under `prefix` that come after `after`.
-    pub(super) fn data_range(&self, prefix: &Prefix, after: Option<&Key>) -> (String, String) {
+    pub(super) fn data_range(&self, prefix: &Prefix, after: Option<&Key>) -> (Vec<u8>, Vec<u8>) {
         let folder = format!("{}{}", self.data, prefix.as_str());
         let start = match after {
             // The smallest key larger than `after`.
@@ -62,7 +69,7 @@ impl Layout {
         };
         // The folder ends in '/', and '0' is the next byte.
         let end = format!("{}0", folder.strip_suffix('/').unwrap_or(&folder));
-        (start, end)
+        (start.into_bytes(), end.into_bytes())
     }
 
     /// Our name of an etcd key; `None` for the leader, the commit id and what is not ours.
@@ -87,14 +94,14 @@ mod tests {
         let prefix = Prefix::new("jobs/").expect("well formed");
         let (start, end) = layout.data_range(&prefix, None);
         let inside = |name: &str| {
-            let key = layout.data_key(&Key::new(name).expect("well formed"));
+            let key = layout.data_key(&Key::new(name).expect("well formed")).into_bytes();
             start <= key && key < end
         };
         assert!(inside("jobs/1") && inside("jobs/\u{10ffff}"));
         assert!(!inside("jobs2/1") && !inside("job") && !inside("nodes/1"));
         let after = Key::new("jobs/1").expect("well formed");
         let (start, _) = layout.data_range(&prefix, Some(&after));
-        assert!(start > layout.data_key(&after));
-        assert!(start < layout.data_key(&Key::new("jobs/1/a").expect("well formed")));
+        assert!(start > layout.data_key(&after).into_bytes());
+        assert!(start < layout.data_key(&Key::new("jobs/1/a").expect("well formed")).into_bytes());
     }
 }

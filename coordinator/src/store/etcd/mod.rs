@@ -6,6 +6,7 @@
 //! ```text
 //! <prefix>/data/<key>   the state
 //! <prefix>/leader       who leads; its create-revision is the epoch, its lease the proof of life
+//! <prefix>/base         added to revisions to make epochs; there only after an older state was accepted
 //! <prefix>/txn          id of the last commit, which lets an unanswered commit be decided afterwards
 //! ```
 //!
@@ -41,7 +42,7 @@ use commit::Chain;
 use connect::Link;
 use layout::Layout;
 
-pub use connect::{Compaction, Config, DEFAULT_LEASE_TTL, TlsFiles};
+pub use connect::{Compaction, Config, DEFAULT_LEASE_TTL, TlsFiles, User};
 pub(super) use keeper::LeaseKeeper;
 pub(super) use watch::Watch;
 

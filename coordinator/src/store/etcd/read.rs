@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use dockmgr_core::ids::Epoch;
-use etcd_client::{CompactionOptions, GetOptions, GetResponse, KeyValue};
+use dockmgr_support::error_chain::Chain;
+use etcd_client::{CompactionOptions, Compare, CompareOp, GetOptions, GetResponse, KeyValue, Txn, TxnOp};
 use tonic::Code;
 
 use super::failure::has_code;
@@ -23,20 +24,30 @@ impl Etcd {
         after: Option<&Key>,
         mut limit: usize,
     ) -> Result<Page, Error> {
+        let (mut start, end) = self.layout.data_range(prefix, after);
+        let mut entries = Vec::new();
         loop {
-            let answer = self.range(prefix, after, limit).await;
-            match answer {
+            let mut answer = match self.range(&start, &end, limit).await {
                 // The page is larger than one answer may be: ask for less. A single value always fits.
-                Err(error) if limit > 1 && has_code(&error, Code::OutOfRange) => limit /= 2,
-                Err(error) => return Err(error),
-                Ok(mut answer) => {
-                    let revision = revision_of(&answer);
-                    let entries = answer.take_kvs().into_iter().filter_map(|stored| {
-                        let key = self.layout.parse(stored.key())?;
-                        Some(key.map(|key| entry(key, stored)))
-                    });
-                    return Ok(Page::cut(entries.collect::<Result<_, _>>()?, limit, revision));
+                Err(error) if limit > 1 && has_code(&error, Code::OutOfRange) => {
+                    limit /= 2;
+                    continue;
                 }
+                answer => answer?,
+            };
+            let (revision, more) = (revision_of(&answer), answer.more());
+            for stored in answer.take_kvs() {
+                // The smallest key larger than it.
+                start = [stored.key(), b"\0"].concat();
+                match self.layout.parse(stored.key()) {
+                    Some(Ok(key)) => entries.push(entry(key, stored)),
+                    Some(Err(error)) => tracing::error!(error = %Chain(&error), "a key is passed over"),
+                    None => {}
+                }
+            }
+            // Keys that were passed over leave room for more.
+            if !more || entries.len() > limit {
+                return Ok(Page::cut(entries, limit, revision));
             }
         }
     }
@@ -46,9 +57,36 @@ impl Etcd {
         Ok(self.leader_key().await?.as_ref().map(leader))
     }
 
+    /// The newest revision, plus what is added to make epochs.
+    pub(in super::super) async fn position(&self) -> Result<u64, Error> {
+        let answer = self.fetch("read the position", self.layout.base(), GetOptions::new()).await?;
+        Ok(base(answer.kvs().first())? + revision_of(&answer).0)
+    }
+
+    /// Makes the epochs to come larger than `above`.
+    pub(in super::super) async fn raise_epochs(&self, above: u64) -> Result<(), Error> {
+        let answer = self.fetch("read the position", self.layout.base(), GetOptions::new()).await?;
+        let stored = answer.kvs().first();
+        if base(stored)? >= above {
+            return Ok(());
+        }
+        let seen = Compare::mod_revision(
+            self.layout.base(),
+            CompareOp::Equal,
+            stored.map_or(0, KeyValue::mod_revision),
+        );
+        let put = TxnOp::put(self.layout.base(), above.to_string(), None);
+        let answer = self.link.transact("raise the epochs", &Txn::new().when([seen]).and_then([put])).await?;
+        if answer.succeeded() {
+            return Ok(());
+        }
+        let source = "another coordinator does so, too".into();
+        Err(Error::Unavailable { action: "raise the epochs", source })
+    }
+
     /// Drops the history of all but the last `keep` revisions.
     pub(in super::super) async fn compact(&self, keep: u64) -> Result<(), Error> {
-        let answer = self.fetch("read the revision", self.layout.txn().to_owned(), GetOptions::new()).await?;
+        let answer = self.fetch("read the revision", self.layout.txn(), GetOptions::new()).await?;
         let target = i64::try_from(revision_of(&answer).0.saturating_sub(keep)).unwrap_or(0);
         if target <= 0 {
             return Ok(());
@@ -68,20 +106,17 @@ impl Etcd {
 
     /// The leader's key as it is now.
     pub(super) async fn leader_key(&self) -> Result<Option<KeyValue>, Error> {
-        let mut answer =
-            self.fetch("read the leader", self.layout.leader().to_owned(), GetOptions::new()).await?;
+        let mut answer = self.fetch("read the leader", self.layout.leader(), GetOptions::new()).await?;
         Ok(answer.take_kvs().pop())
     }
 
     /// The id of the last commit.
     pub(super) async fn commit_id(&self) -> Result<Option<KeyValue>, Error> {
-        let mut answer =
-            self.fetch("read the last commit", self.layout.txn().to_owned(), GetOptions::new()).await?;
+        let mut answer = self.fetch("read the last commit", self.layout.txn(), GetOptions::new()).await?;
         Ok(answer.take_kvs().pop())
     }
 
-    async fn range(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<GetResponse, Error> {
-        let (start, end) = self.layout.data_range(prefix, after);
+    async fn range(&self, start: &[u8], end: &[u8], limit: usize) -> Result<GetResponse, Error> {
         // One more than asked for tells whether there are more.
         let limit = i64::try_from(limit + 1).unwrap_or(i64::MAX);
         self.fetch("list keys", start, GetOptions::new().with_range(end).with_limit(limit)).await
@@ -90,10 +125,10 @@ impl Etcd {
     async fn fetch(
         &self,
         action: &'static str,
-        key: String,
+        key: impl Into<Vec<u8>>,
         options: GetOptions,
     ) -> Result<GetResponse, Error> {
-        let kv = self.link.kv();
+        let (kv, key) = (self.link.kv(), key.into());
         let get = || {
             let (mut kv, key, options) = (kv.clone(), key.clone(), options.clone());
             async move { kv.get(key, Some(options)).await }
@@ -117,7 +152,17 @@ fn entry(key: Key, stored: KeyValue) -> Entry {
     Entry { key, value: Bytes::from(value), revision }
 }
 
-/// The leader that a leader key names.
+/// What the key of the base holds; nothing is zero.
+pub(super) fn base(stored: Option<&KeyValue>) -> Result<u64, Error> {
+    let Some(stored) = stored else { return Ok(0) };
+    let text = String::from_utf8_lossy(stored.value());
+    text.parse().map_err(|_| Error::Corrupt {
+        place: String::from_utf8_lossy(stored.key()).escape_debug().to_string(),
+        detail: "it is no number".to_owned(),
+    })
+}
+
+/// The leader that a leader key names, with its create-revision as epoch: followers tell leaders apart by it.
 pub(super) fn leader(stored: &KeyValue) -> Leader {
     Leader::parse(Epoch(revision(stored.create_revision()).0), stored.value())
 }

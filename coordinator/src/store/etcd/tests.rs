@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::test_process::is_unavailable;
 use super::{Config, EtcdProcess};
 use crate::store::conformance::{Leader, candidate, key, within};
-use crate::store::{Config as StoreConfig, Ended, Error, Prefix, Store, Write};
+use crate::store::{Config as StoreConfig, Ended, Error, EtcdUser, Prefix, Store, Write};
 
 async fn open(config: &Config) -> Store {
     Store::open(&StoreConfig::Etcd(config.clone())).await.expect("open")
@@ -205,6 +205,61 @@ async fn e07_who_cannot_stand_for_election_says_why() {
     let (won, ()) = within(async { tokio::join!(campaign, told) }).await;
     won.expect("there is room");
     assert_eq!(outlook.borrow().trouble, None);
+}
+
+#[tokio::test]
+async fn e10_a_login_that_is_outdated_is_renewed_once_and_a_wrong_one_is_refused() {
+    let Some(etcd) = EtcdProcess::start().await else { return };
+    let log_in = |password: &str| {
+        // Each login takes etcd a second, during which the lease of this thread is not renewed.
+        let mut config = patient(&etcd);
+        config.call_timeout = Duration::from_secs(10);
+        config.user = Some(EtcdUser { name: "root".to_owned(), password: password.to_owned() });
+        config
+    };
+    etcd.ctl(&["user", "add", "root:right"]);
+    etcd.ctl(&["user", "grant-role", "root", "root"]);
+    etcd.ctl(&["auth", "enable"]);
+    let refused = Store::open(&StoreConfig::Etcd(log_in("wrong"))).await.expect_err("refused");
+    assert!(matches!(refused, Error::Refused { action: "log in to etcd", .. }), "{refused:?}");
+    assert!(!format!("{:?}", log_in("wrong")).contains("wrong"), "a password is never shown");
+    let leader = Leader::of(&open(&log_in("right")).await).await;
+    leader.put("a", "1").await;
+    let as_root = |args: &[&str]| etcd.ctl(&[&["--user", "root:right"], args].concat());
+    for n in 0..3 {
+        // Changes the revision of users and roles, which every login is bound to.
+        as_root(&["user", "add", &format!("user{n}:x")]);
+        leader.put("a", format!("{n}")).await;
+    }
+    // Every login of before is unknown afterwards.
+    as_root(&["auth", "disable"]);
+    etcd.ctl(&["auth", "enable"]);
+    leader.put("a", "again").await;
+    assert!(leader.lease.is_current());
+}
+
+#[tokio::test]
+async fn e11_keys_that_are_not_ours_do_not_hide_those_that_are() {
+    let Some(etcd) = EtcdProcess::start().await else { return };
+    let leader = Leader::of(&open(&etcd.etcd_config()).await).await;
+    for n in 0..5 {
+        leader.put(&format!("jobs/{n}"), "x").await;
+        for foreign in 0..3 {
+            // No key of ours ends in a slash.
+            etcd.ctl(&["put", &format!("dockmgr/test/data/jobs/{n}{foreign}/"), "foreign"]);
+        }
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let prefix = Prefix::new("jobs/").expect("valid");
+        let page = leader.store.list(&prefix, after.as_ref(), 2).await.expect("a foreign key is passed over");
+        found.extend(page.entries.into_iter().map(|entry| entry.key.to_string()));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, ["jobs/0", "jobs/1", "jobs/2", "jobs/3", "jobs/4"]);
 }
 
 #[tokio::test]
