@@ -33,7 +33,12 @@ impl Play {
 
 impl Drop for Play {
     fn drop(&mut self) {
-        drop(self.shell.kill());
+        // Its children too: one that lived on would hold open what the test prints to.
+        for pid in fs::read_to_string(self.path.join("cgroup.procs")).unwrap_or_default().lines() {
+            if let Some(pid) = pid.parse().ok().and_then(rustix::process::Pid::from_raw) {
+                let _gone = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
         drop(self.shell.wait());
         // A group goes when its last process has been collected.
         wait_until(|| fs::remove_dir(&self.path).is_ok() || !self.path.exists());
