@@ -6,6 +6,7 @@
 //! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `scheduler`, `cluster`, `agent`.
 
 pub mod agent;
+pub mod clock_rate;
 pub mod cluster;
 pub mod filter;
 pub mod ids;

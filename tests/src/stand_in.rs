@@ -104,6 +104,7 @@ fn idle() -> v1::NodeStatus {
         not_ready_reasons: vec!["stands in for a worker".to_owned()],
         disk_free_bytes: 1 << 40,
         images: 0,
+        warnings: Vec::new(),
     }
 }
 

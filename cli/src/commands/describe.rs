@@ -30,12 +30,16 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let answer = client.get_job(GetJobRequest { job: args.job.job.clone(), explain: true }).await?;
     let job = answer.job.as_ref().ok_or_else(|| super::missing("job"))?;
     let mut page = summary(job, &answer);
-    match args.job.task {
-        Some(_) => attempts(&mut page, &task(&client, &args.job).await?),
-        None => match &job.task {
-            Some(task) => attempts(&mut page, task),
-            None => array(&mut page, &client, job).await?,
-        },
+    let shown = match args.job.task {
+        Some(_) => Some(task(&client, &args.job).await?),
+        None => job.task.clone(),
+    };
+    match &shown {
+        Some(task) => {
+            attempts(&mut page, task);
+            place(&mut page, &client, job.id, task).await?;
+        }
+        None => array(&mut page, &client, job).await?,
     }
     waits(&mut page, &answer.verdicts);
     events(&mut page, &newest_events(&client, job).await?);
@@ -156,6 +160,28 @@ fn loss(attempt: &Attempt) -> Option<String> {
         output::rfc3339(lost),
         output::rfc3339(late)
     ))
+}
+
+/// What is wrong with the node that runs the newest attempt.
+async fn place(page: &mut String, client: &Client, job: u64, task: &Task) -> Result<(), Failure> {
+    let Some(attempt) = task.attempts.last().filter(|attempt| attempt.end_time.is_none()) else {
+        return Ok(());
+    };
+    let nodes = client.all_nodes().await?;
+    let Some(node) = nodes.iter().find(|node| node.display_name == attempt.node_name) else { return Ok(()) };
+    let own = format!("attempt {job}.{}.{}:", task.index, attempt.number);
+    let concerns = |warning: &&String| !warning.starts_with("attempt ") || warning.starts_with(&own);
+    let conditions = node.reasons.iter().chain(node.warnings.iter().filter(concerns));
+    let words: Vec<String> = conditions
+        .map(|condition| {
+            let waits = if condition.contains("disk low") { " (its output waits for the disk)" } else { "" };
+            format!("{}{waits}\n", escape_line(condition))
+        })
+        .collect();
+    if !words.is_empty() {
+        let _infallible = write!(page, "\nIts node {}\n{}", escape_line(&node.display_name), words.concat());
+    }
+    Ok(())
 }
 
 fn usage(attempt: &Attempt) -> String {

@@ -93,8 +93,24 @@ async fn nodes(client: &Client) -> Vec<Check> {
             "start one: dockmgr-worker --coordinator URL",
         ));
     }
-    checks.extend(nodes.iter().map(node));
+    checks.extend(nodes.iter().flat_map(|one| std::iter::once(node(one)).chain(warnings(one))));
     checks
+}
+
+/// What a worker says of itself besides being ready or not.
+fn warnings(node: &Node) -> impl Iterator<Item = Check> {
+    node.warnings.iter().map(|warning| {
+        let hint = if warning.starts_with("live-restore") {
+            "set {\"live-restore\": true} in that host's /etc/docker/daemon.json and reload the daemon"
+        } else {
+            ""
+        };
+        check(
+            Verdict::Warn,
+            format!("node {}: {}", escape_line(&node.display_name), escape_line(warning)),
+            hint,
+        )
+    })
 }
 
 fn node(node: &Node) -> Check {
@@ -112,7 +128,7 @@ fn node(node: &Node) -> Check {
         ),
         State::NotReady | State::Unspecified => {
             let reasons = escape_line(&node.reasons.join("; "));
-            check(Verdict::Warn, format!("node {name} takes no work: {reasons}"), "")
+            check(Verdict::Warn, format!("node {name} takes no work: {reasons}"), not_ready_hint(&reasons))
         }
         State::Ready if node.draining => check(
             Verdict::Warn,
@@ -129,6 +145,19 @@ fn node(node: &Node) -> Check {
         }
         State::Ready => check(Verdict::Ok, format!("node {name} is ready"), ""),
     }
+}
+
+/// What to do about the first known reason.
+fn not_ready_hint(reasons: &str) -> &'static str {
+    [
+        ("disk low", "make room there: docker system prune, or move the data"),
+        ("container daemon hangs", "look at Docker on that host; running jobs go on and are reported later"),
+        ("container daemon", "start Docker on that host, or let the worker's user reach its socket"),
+        ("clock", "look at the clock of that host or virtual machine"),
+    ]
+    .into_iter()
+    .find(|(reason, _)| reasons.contains(reason))
+    .map_or("", |(_, hint)| hint)
 }
 
 /// Whether this user may speak to the daemon of this host, and whether containers outlive the daemon.

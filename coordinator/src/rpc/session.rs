@@ -15,6 +15,7 @@ use dockmgr_core::cluster::WorkerNews;
 use dockmgr_core::ids::Epoch;
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, session_request::Message as Up, session_response::Message as Down};
+use dockmgr_support::clock;
 use dockmgr_support::tasks::Tasks;
 use futures_util::{Stream, StreamExt as _, stream};
 use tokio::sync::mpsc;
@@ -165,7 +166,9 @@ impl Ear {
         if self.handle.leads_now() != Ok(Epoch(self.epoch)) {
             return false;
         }
-        let ack = Down::HeartbeatAck(v1::HeartbeatAck { sequence });
+        let clock = Duration::from_nanos(clock::boot_nanos());
+        let leader_clock = Some(convert::time::duration_to_wire(clock));
+        let ack = Down::HeartbeatAck(v1::HeartbeatAck { sequence, leader_clock });
         self.messages.try_send(v1::SessionResponse { epoch: self.epoch, message: Some(ack) }).is_ok()
     }
 

@@ -153,6 +153,7 @@ pub(crate) fn node(cluster: &Cluster, node: &Node, now: Now) -> v1::Node {
             .drain
             .and_then(|drain| drain.due)
             .map(|due| convert::time::duration_to_wire(due.since(now.boot))),
+        warnings: node.status.warnings.clone(),
     }
 }
 

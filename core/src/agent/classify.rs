@@ -54,9 +54,9 @@ fn ending_code(ending: &Ending, code: u8, stopping: &Stopping, doubt: Doubt) -> 
 fn is_doubtful(code: u8, doubt: Doubt) -> bool {
     match doubt {
         Doubt::None => false,
-        Doubt::WorkerWasAway => code == CODE_KILLED,
         // What it writes for a container whose end it missed.
         Doubt::DaemonWasDown => code == CODE_UNSEEN,
+        Doubt::WorkerWasAway | Doubt::ShimDied => code == CODE_KILLED,
         Doubt::DaemonWasLost => CODES_OF_A_DAEMON_RESTART.contains(&code),
         Doubt::HostRebooted => true,
     }
@@ -72,6 +72,7 @@ fn doubt_message(doubt: Doubt) -> &'static str {
         Doubt::DaemonWasLost => {
             "ended while the daemon was away; the daemon may have done it (live-restore is off)"
         }
+        Doubt::ShimDied => "the process that held its container (the shim) died, and the container with it",
         Doubt::HostRebooted => "the host was booted while it ran",
     }
 }
@@ -240,6 +241,8 @@ mod tests {
                 None,
             ),
             ("worker away", 0, false, nothing, Doubt::WorkerWasAway, Exited, Some(0)),
+            ("shim died", 137, false, nothing, Doubt::ShimDied, InfraUnknown, None),
+            ("own code although the shim died", 7, false, nothing, Doubt::ShimDied, Exited, Some(7)),
             ("worker away, killed", 137, false, nothing, Doubt::WorkerWasAway, InfraUnknown, None),
         ];
         for (what, code, oom, stopping, doubt, reason, exit_code) in rows {

@@ -18,6 +18,9 @@
 //! `StartIntent` in its journal says that one was sent. So at most one start request is ever made for an attempt (G2):
 //! the daemon would run an exited container again.
 //!
+//! Invariant: nothing is sent to a container through another daemon than the one it was created on. While that does not
+//! answer, nothing is known of it: an attempt whose job waits stays as it is, any other ends as unknown.
+//!
 //! Invariant: a container is removed only if it never started, or after its result and its log end are durable
 //! elsewhere (G6), or when nobody wants either.
 //!
@@ -26,6 +29,7 @@
 
 mod action;
 mod classify;
+mod daemon_run;
 mod fence;
 mod guard;
 mod names;
@@ -35,6 +39,7 @@ mod wanted;
 
 pub use action::{Action, Ending};
 pub use classify::classify_exit;
+pub use daemon_run::{Absence, DaemonRun};
 pub use fence::{Contact, DEFAULT_FENCE_AFTER, Fence, is_fenced};
 pub use guard::{Guarded, guard_kills};
 pub use names::{ContainerIdentity, Label, container_name};

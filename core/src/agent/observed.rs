@@ -12,6 +12,7 @@ use super::wanted::Stop;
 
 /// Everything [`plan`](super::plan) looks at besides the wish.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each told by somebody else")]
 pub struct Observed {
     /// How far the journal says the attempt has come.
     pub phase: Phase,
@@ -36,6 +37,10 @@ pub struct Observed {
     pub time_limit: Option<BootTime>,
     /// Why an exit code may not be the command's own.
     pub doubt: Doubt,
+    /// Somebody else started its container again: what runs now, or ran last, is not the run of this attempt.
+    pub second_run: bool,
+    /// Only a proven end counts: the job's policy for a lost node is to wait.
+    pub strict: bool,
     /// The end of its output is durable at the coordinator, or nobody wants it.
     pub log_end_durable: bool,
     /// Its result is durable at the coordinator.
@@ -59,6 +64,8 @@ impl Observed {
             contact: None,
             time_limit: None,
             doubt: Doubt::None,
+            second_run: false,
+            strict: false,
             log_end_durable: false,
             result_acknowledged: false,
         }
@@ -97,6 +104,8 @@ pub enum Container {
     Exited(Exit),
     /// Its removal is under way.
     Removing,
+    /// It belongs to another daemon than the one that answers: nothing is known of it, and nothing may be sent.
+    Elsewhere,
 }
 
 /// How a container ended.
@@ -163,6 +172,8 @@ pub enum Doubt {
     DaemonWasDown,
     /// The daemon was lost in between and does not keep containers alive over its own restart.
     DaemonWasLost,
+    /// The process that held the container died while the container lived.
+    ShimDied,
     /// The host was booted in between: exit codes of before mean nothing.
     HostRebooted,
 }

@@ -13,7 +13,7 @@ use crate::time::BootTime;
 use super::action::{Action, Ending};
 use super::classify::{classify_exit, fenced, reason_of};
 use super::fence::{Fence, fence_message};
-use super::observed::{Capture, Container, Image, Observed, Phase, StartRequest};
+use super::observed::{Capture, Container, Doubt, Image, Observed, Phase, StartRequest};
 use super::wanted::{Stop, Wanted};
 
 /// How long SIGKILL may take before the attempt is called stuck, and how often it is sent again. A process in an
@@ -57,7 +57,8 @@ fn with_fence(now: BootTime, stop: Option<Stop>, limit: Stop, seen: &Observed) -
 fn plan_forget(seen: &Observed) -> Action {
     match seen.container {
         Container::Unknown => Action::Inspect,
-        Container::Absent | Container::Foreign => Action::Forget,
+        // What is left on a daemon that is away, the sweep finds when that comes back.
+        Container::Absent | Container::Foreign | Container::Elsewhere => Action::Forget,
         Container::Created | Container::Running | Container::Exited(_) => Action::Remove { force: true },
         Container::Removing => Action::Wait { until: None },
     }
@@ -70,7 +71,10 @@ fn plan_intent(stop: Option<Stop>, seen: &Observed) -> Action {
     match (seen.container, stop) {
         (Container::Unknown, _) => Action::Inspect,
         (Container::Removing, _) => Action::Wait { until: None },
-        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop, seen)),
+        (Container::Absent | Container::Foreign | Container::Elsewhere, Some(stop)) => {
+            Action::End(before_start(stop, seen))
+        }
+        (Container::Elsewhere, None) => Action::End(left_elsewhere()),
         (Container::Created, Some(_)) => Action::Remove { force: false },
         (Container::Running | Container::Exited(_), _) => Action::End(started_by_another()),
         (Container::Foreign, None) => Action::End(name_taken()),
@@ -89,7 +93,10 @@ fn plan_created(stop: Option<Stop>, seen: &Observed) -> Action {
     match (seen.container, stop) {
         (Container::Unknown, _) => Action::Inspect,
         (Container::Removing, _) => Action::Wait { until: None },
-        (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop, seen)),
+        (Container::Absent | Container::Foreign | Container::Elsewhere, Some(stop)) => {
+            Action::End(before_start(stop, seen))
+        }
+        (Container::Elsewhere, None) => Action::End(left_elsewhere()),
         (Container::Absent | Container::Foreign, None) => {
             Action::End(Ending::infra("its container was removed by someone else before the start"))
         }
@@ -107,7 +114,8 @@ fn plan_start_intent(stop: Option<Stop>, seen: &Observed) -> Action {
     }
     if seen.start == StartRequest::NotSent {
         // Written by this very process a moment ago: nothing has been sent, so a stop may still come first.
-        return if stop.is_some() { plan_created(stop, seen) } else { Action::Start };
+        let reachable = seen.container != Container::Elsewhere;
+        return if stop.is_none() && reachable { Action::Start } else { plan_created(stop, seen) };
     }
     match (seen.container, stop) {
         (Container::Unknown, _) => Action::Inspect,
@@ -116,6 +124,8 @@ fn plan_start_intent(stop: Option<Stop>, seen: &Observed) -> Action {
         // A start may still be on its way inside the daemon. Once the removal is confirmed it can do nothing any more;
         // if it came first, the daemon refuses to remove a running container and the next look finds it running.
         (Container::Created, _) => Action::Remove { force: false },
+        // The start may have come through there.
+        (Container::Elsewhere, _) => plan_elsewhere(seen),
         (Container::Absent | Container::Foreign, Some(stop)) => Action::End(before_start(stop, seen)),
         (Container::Absent | Container::Foreign, None) => {
             Action::End(Ending::infra("start unknown: its answer was lost, and the container is gone"))
@@ -127,15 +137,22 @@ fn plan_started(now: BootTime, stop: Option<Stop>, seen: &Observed) -> Action {
     if seen.container == Container::Unknown {
         return Action::Inspect;
     }
+    if seen.container == Container::Elsewhere {
+        return plan_elsewhere(seen);
+    }
     if seen.capture == Capture::Idle {
         return Action::Recover;
     }
     match seen.container {
+        Container::Running if seen.second_run => plan_stop(now, Stop::OF_A_SECOND_RUN, seen),
         Container::Running => match stop {
             None => Action::Wait { until: next_limit(seen) },
             Some(stop) => plan_stop(now, stop, seen),
         },
         _ if seen.capture != Capture::Done => Action::FinishCapture,
+        Container::Exited(_) if seen.second_run => Action::End(Ending::infra(
+            "its container was started again by someone else; how the first run ended is not known",
+        )),
         Container::Exited(exit) => {
             Action::End(with_words(classify_exit(exit, &seen.stopping, seen.doubt), seen))
         }
@@ -144,6 +161,7 @@ fn plan_started(now: BootTime, stop: Option<Stop>, seen: &Observed) -> Action {
         | Container::Absent
         | Container::Foreign
         | Container::Created
+        | Container::Elsewhere
         | Container::Removing => Action::End(Ending::infra("its container was removed by someone else")),
     }
 }
@@ -199,12 +217,28 @@ fn started_by_another() -> Ending {
     Ending::infra("its container was started by someone else")
 }
 
+/// Its container is, or was, on a daemon that does not answer any more.
+fn plan_elsewhere(seen: &Observed) -> Action {
+    // A boot of the host ended it, wherever it was.
+    if seen.strict && seen.doubt != Doubt::HostRebooted {
+        return Action::Wait { until: None };
+    }
+    Action::End(Ending::infra("its container is on another Docker daemon than the one that answers now"))
+}
+
+fn left_elsewhere() -> Ending {
+    Ending::infra("its container was left on another Docker daemon before the start")
+}
+
 fn name_taken() -> Ending {
     Ending::because(EndReason::StartFailed, "name conflict: a container of this name exists and is not ours")
 }
 
-/// How a run time-out ends an attempt.
 impl Stop {
+    /// How a run that somebody else started in its container is ended: nobody waits for it.
+    const OF_A_SECOND_RUN: Self =
+        Self { cause: StopCause::Superseded, signal: Signal::KILL, grace: Duration::ZERO };
+
     /// A stop for a run time-out with the spec's signal and grace.
     pub fn for_time_limit(signal: Signal, grace: Duration) -> Self {
         Self { cause: StopCause::Timeout, signal, grace }

@@ -170,6 +170,8 @@ pub struct NodeStatus {
     pub disk_free: u64,
     /// Number of images it keeps.
     pub images: u32,
+    /// What a person should look at although it takes work.
+    pub warnings: Vec<String>,
 }
 
 /// News of one attempt. Numbered per attempt by the worker, so that a repeat or a late one is harmless.

@@ -12,7 +12,7 @@ use dockmgr_core::agent::{
 use dockmgr_core::cluster::{Progress, Start};
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::End;
-use dockmgr_core::spec::Signal;
+use dockmgr_core::spec::{OnLost, Signal};
 use dockmgr_core::time::BootTime;
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::clock;
@@ -24,6 +24,7 @@ use tracing::Instrument as _;
 
 use super::Context;
 use super::container::stop_signal;
+use super::daemon::DaemonWatch;
 use super::ending;
 use super::inbox::Inbox;
 use super::usage::Samples;
@@ -36,8 +37,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often a container that is being removed is looked at.
 const REMOVAL_POLL: Duration = Duration::from_millis(500);
+/// How often is looked whether the container's own daemon answers again.
+const ELSEWHERE_POLL: Duration = Duration::from_secs(2);
+/// Failures in a row after which a person should know.
+const TELL_AFTER: u32 = 3;
 
 /// Drives one attempt.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each noted for itself")]
 pub(super) struct Driver {
     pub(super) context: Arc<Context>,
     pub(super) attempt: AttemptId,
@@ -58,12 +64,16 @@ pub(super) struct Driver {
     pub(super) samples: Samples,
     /// When the container started, if this process saw it.
     pub(super) ran_since: Option<BootTime>,
-    /// Outages of the daemon before the start.
-    pub(super) outages_before: u64,
-    /// The run of the daemon in which the container was last seen alive.
-    pub(super) lived_in: Option<i64>,
+    /// The daemon its container is on.
+    pub(super) daemon: DaemonWatch,
     /// Failures in a row that were answers of the daemon, not its absence.
     pub(super) refusals: u32,
+    /// Failures in a row of any kind.
+    failures: u32,
+    /// The last failure was one of looking.
+    blind: bool,
+    /// Its removal was granted once already.
+    pub(super) removal_granted: bool,
     /// The image was gone at create once already.
     pub(super) pulled_again: bool,
     backoff: Backoff,
@@ -82,7 +92,7 @@ impl Driver {
     ) -> Self {
         let mut seen = Observed::from_phase(entry.phase);
         let token = context.tasks.token().child_token();
-        let outages_before = context.health.outages();
+        seen.strict = entry.start.spec.on_lost == OnLost::Wait;
         seen.stopping.stop = entry.stop;
         if entry.stop.is_some() {
             // It was written before the signal was sent; whether it arrived is not known, and is assumed.
@@ -99,15 +109,17 @@ impl Driver {
             signals,
             image,
             token,
-            outages_before,
+            daemon: DaemonWatch::default(),
             wanted: Wanted::Run,
             state: None,
             capture: None,
             log_end: None,
             samples: Samples::default(),
             ran_since: None,
-            lived_in: None,
             refusals: 0,
+            failures: 0,
+            blind: false,
+            removal_granted: false,
             pulled_again: false,
             backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE),
         }
@@ -159,7 +171,6 @@ impl Driver {
         }
         match &self.entry.start_boot_id {
             Some(boot_id) if *boot_id != self.context.boot_id => self.seen.doubt = Doubt::HostRebooted,
-            Some(_) if !self.context.health.live_restore() => self.seen.doubt = Doubt::WorkerWasAway,
             Some(_) | None => {}
         }
         if self.entry.phase == Phase::Started
@@ -258,7 +269,11 @@ impl Driver {
     /// Waits until something changes. Cancel safe: everything is looked at afresh afterwards.
     pub(super) async fn wait(&mut self, until: Option<BootTime>) {
         let runs = self.seen.phase == Phase::Started && self.seen.container == Container::Running;
-        let removing = self.seen.container == Container::Removing;
+        let look_again = match self.seen.container {
+            Container::Removing => Some(REMOVAL_POLL),
+            Container::Elsewhere => Some(ELSEWHERE_POLL),
+            _ => None,
+        };
         let container = if runs { self.container_id() } else { None };
         let runtime = self.context.runtime.clone();
         let hint = async {
@@ -268,11 +283,13 @@ impl Driver {
             }
         };
         tokio::select! {
+            // A wait that broke is the one sign of a short outage: no wish that comes with it may hide that.
+            biased;
             // The container has probably ended, or the daemon is gone.
             hinted = hint => {
                 self.seen.container = Container::Unknown;
                 if let Err(error) = hinted {
-                    self.failed(&error).await;
+                    self.look_failed(&error).await;
                 }
             }
             // A new wish or an acknowledgement.
@@ -281,8 +298,10 @@ impl Driver {
             Some(signal) = self.signals.recv() => self.pass_on(signal).await,
             // A grace or a time limit is over.
             () = sleep_until(until) => {}
-            // Time to look whether the removal is done.
-            () = tokio::time::sleep(REMOVAL_POLL), if removing => self.seen.container = Container::Unknown,
+            // Time to look whether the removal is done, or its own daemon is back.
+            () = tokio::time::sleep(look_again.unwrap_or_default()), if look_again.is_some() => {
+                self.seen.container = Container::Unknown;
+            }
         }
     }
 
@@ -290,7 +309,26 @@ impl Driver {
     pub(super) async fn failed(&mut self, error: &Error) {
         self.context.health.note(error);
         tracing::debug!(error = %Chain(error), "runtime call failed");
+        self.failures += 1;
+        if self.failures >= TELL_AFTER {
+            self.context.health.trouble(self.attempt, Some(Chain(error).to_string()));
+        }
         self.pause().await;
+    }
+
+    /// [`Self::failed`] for a call that only looks.
+    pub(super) async fn look_failed(&mut self, error: &Error) {
+        self.blind = true;
+        self.failed(error).await;
+    }
+
+    /// Notes that a look succeeded. What was refused before it may be refused again: only that itself ends its pauses.
+    pub(super) fn looked(&mut self) {
+        if self.blind {
+            let refusals = self.refusals;
+            self.succeeded();
+            self.refusals = refusals;
+        }
     }
 
     /// Pauses, shorter if something changes.
@@ -306,6 +344,11 @@ impl Driver {
     pub(super) fn succeeded(&mut self) {
         self.backoff.reset();
         self.refusals = 0;
+        self.blind = false;
+        if self.failures > 0 {
+            self.failures = 0;
+            self.context.health.trouble(self.attempt, None);
+        }
     }
 
     /// Waits for the capture; a new wish ends the wait early.
@@ -331,6 +374,9 @@ impl Driver {
     async fn pass_on(&mut self, signal: Signal) {
         let running = self.seen.container == Container::Running;
         let Some(id) = self.container_id().filter(|_| running) else { return };
+        if !self.own_daemon_answers().await {
+            return;
+        }
         if let Err(error) = self.context.runtime.signal(&id, &signal.to_string()).await {
             tracing::warn!(%signal, error = %Chain(&error), "signal not passed on");
         }

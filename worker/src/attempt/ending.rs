@@ -162,6 +162,7 @@ impl Driver {
             guard.remove(self.attempt);
         }
         self.journal(Change::Forgotten).await?;
+        self.context.health.trouble(self.attempt, None);
         self.context.outbox.remove(self.attempt);
         tracing::debug!("attempt forgotten");
         Ok(())

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod container;
+mod daemon;
 mod driver;
 mod ending;
 mod inbox;
@@ -72,5 +73,7 @@ impl Context {
     }
 }
 
+#[cfg(test)]
+mod daemon_rows;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dockmgr_core::agent::{
-    Action, Capture as CaptureState, Container, Doubt, Ending, Exit, Image, Phase, StartRequest, Stop,
+    Action, Capture as CaptureState, Container, Ending, Exit, Image, Phase, StartRequest, Stop,
     container_name,
 };
 use dockmgr_core::cluster::{Progress, Pull};
@@ -29,6 +29,13 @@ const PULL_REPORT_EVERY: Duration = Duration::from_secs(1);
 impl Driver {
     /// Carries out one action.
     pub(super) async fn carry_out(&mut self, action: Action) -> Result<(), journal::Error> {
+        let touches = matches!(
+            action,
+            Action::Attach | Action::Start | Action::Signal(_) | Action::Kill(_) | Action::Remove { .. }
+        );
+        if touches && !self.own_daemon_answers().await {
+            return Ok(());
+        }
         match action {
             Action::PullImage => self.pull_image().await,
             Action::Inspect => self.inspect().await,
@@ -36,7 +43,9 @@ impl Driver {
             Action::JournalCreated => self.journal_created().await?,
             Action::Attach => self.attach().await,
             Action::JournalStartIntent => {
-                self.journal(Change::StartIntent { boot_id: self.context.boot_id.clone() }).await?;
+                let (boot_id, daemon) = (self.context.boot_id.clone(), self.daemon_now());
+                self.starts_in(daemon.clone());
+                self.journal(Change::StartIntent { boot_id, daemon }).await?;
             }
             Action::Start => self.start_container().await,
             Action::JournalStarted => self.journal_started().await?,
@@ -107,23 +116,33 @@ impl Driver {
             Some(id) => id.clone(),
             None => container_name(self.context.identity().cluster, self.attempt),
         };
+        if !self.own_daemon_answers().await {
+            return;
+        }
         let state = match self.context.runtime.inspect(&name).await {
             Ok(state) => state,
-            Err(error) => return self.failed(&error).await,
+            Err(error) => return self.look_failed(&error).await,
         };
         if state.is_none() && !self.end_remains().await {
             return self.pause().await;
         }
-        self.succeeded();
-        self.seen.container = self.container_of(state.as_ref());
-        self.state = state;
-        if matches!(self.seen.container, Container::Exited(_) | Container::Running) {
-            self.doubt_the_daemon();
+        let container = self.container_of(state.as_ref());
+        if matches!(container, Container::Exited(_) | Container::Running)
+            && let Err(error) = self.doubt_the_daemon(container).await
+        {
+            return self.look_failed(&error).await;
         }
-        if matches!(self.seen.container, Container::Exited(_)) {
+        self.looked();
+        self.seen.second_run = self.is_second_run(state.as_ref());
+        if self.seen.second_run {
+            tracing::warn!(container_id = name, "somebody else started the container again");
+        }
+        if matches!(container, Container::Exited(_)) {
             let guard = self.context.guard.as_ref();
             self.seen.stopping.by_guard = guard.is_some_and(|guard| guard.was_killed(self.attempt));
         }
+        self.seen.container = container;
+        self.state = state;
     }
 
     /// Of a container that the daemon does not know: ends what a start in doubt left alive. `false` if something lives on.
@@ -170,32 +189,6 @@ impl Driver {
         }
     }
 
-    /// An exit that was first seen after the daemon was away may be the daemon's doing.
-    fn doubt_the_daemon(&mut self) {
-        let health = &self.context.health;
-        let up = self.context.runtime.up_since();
-        if matches!(self.seen.container, Container::Running) {
-            self.lived_in = up;
-        } else if health.live_restore() && self.lived_in != up && self.is_older_than(up) {
-            self.seen.doubt = self.seen.doubt.max(Doubt::DaemonWasDown);
-        }
-        if health.outages() == self.outages_before || health.live_restore() {
-            return;
-        }
-        if matches!(self.seen.container, Container::Running) {
-            // It lives on: what comes later is its own.
-            self.outages_before = health.outages();
-        } else {
-            self.seen.doubt = self.seen.doubt.max(Doubt::DaemonWasLost);
-        }
-    }
-
-    /// Whether the container last inspected was started before this moment, in milliseconds since 1970.
-    fn is_older_than(&self, up: Option<i64>) -> bool {
-        let started = self.state.as_ref().and_then(|state| state.started_at);
-        started.zip(up).is_some_and(|(started, up)| started.0 < up)
-    }
-
     async fn create(&mut self) {
         let spec = match container_spec(&self.context, self.start(), &self.image.id) {
             Ok(spec) => spec,
@@ -213,7 +206,7 @@ impl Driver {
         // Whatever the answer was, a look tells what is there.
         self.seen.container = Container::Unknown;
         match created {
-            Ok(_) => {}
+            Ok(_) => self.succeeded(),
             Err(Error::Image { failure: ImageFailure::NotFound, .. }) if !self.pulled_again => {
                 self.pulled_again = true;
                 self.seen.image = Image::Wanted;
@@ -253,13 +246,17 @@ impl Driver {
             self.image.id.clone_from(&state.image_id);
             self.image.digest.clone_from(&state.image_id);
         }
-        self.journal(Change::Created { container, image: self.image.clone() }).await
+        let daemon = self.daemon_now();
+        self.journal(Change::Created { container, image: self.image.clone(), daemon }).await
     }
 
     async fn attach(&mut self) {
         let Some(id) = self.container_id() else { return };
         match self.context.runtime.attach(&id).await {
-            Ok(attached) => self.begin_capture(Some(attached)).await,
+            Ok(attached) => {
+                self.succeeded();
+                self.begin_capture(Some(attached)).await;
+            }
             Err(error) => {
                 self.seen.container = Container::Unknown;
                 self.refused(error, EndReason::StartFailed).await;
@@ -283,6 +280,7 @@ impl Driver {
             container,
             spool,
             cap: self.start().spec.log_limit,
+            daemon: self.entry.daemon.clone(),
             health: self.context.health.clone(),
             token: self.token.clone(),
         };
@@ -316,12 +314,14 @@ impl Driver {
             return;
         }
         self.seen.start = StartRequest::Sent;
-        self.outages_before = self.context.health.outages();
         let started = self.context.runtime.start(&id).await;
         drop(permit);
         self.seen.container = Container::Unknown;
         match started {
-            Ok(_) => self.ran_since = Some(BootTime(clock::boot_nanos())),
+            Ok(_) => {
+                self.succeeded();
+                self.ran_since = Some(BootTime(clock::boot_nanos()));
+            }
             Err(error) if error.is_ambiguous() || error.is_daemon_trouble() => self.failed(&error).await,
             Err(error) => self.refused(error, EndReason::StartFailed).await,
         }
@@ -332,7 +332,7 @@ impl Driver {
         let started = self.state.as_ref().and_then(|state| state.started_at);
         let boot = self.ran_since.unwrap_or(now);
         let wall = started.unwrap_or(WallTime(clock::wall_millis()));
-        self.journal(Change::Started(StartedAt { wall, boot })).await?;
+        self.journal(Change::Started(StartedAt { wall, exact: started.is_some(), boot })).await?;
         self.limit_from(boot);
         self.report(self.running_report());
         self.begin_sampling();
@@ -366,8 +366,9 @@ impl Driver {
                 } else if reached {
                     self.seen.stopping.signalled = now;
                 } else {
-                    // Nothing was running: it has ended by itself a moment ago.
+                    // Nothing was running: it has ended by itself a moment ago. If a look says otherwise, not in a circle.
                     self.seen.container = Container::Unknown;
+                    self.pause().await;
                 }
                 self.succeeded();
             }
@@ -390,7 +391,12 @@ impl Driver {
         let removed = self.context.runtime.remove(&id, force).await;
         self.seen.container = Container::Unknown;
         match removed {
-            Ok(()) => self.succeeded(),
+            Ok(()) if !self.removal_granted => {
+                self.removal_granted = true;
+                self.succeeded();
+            }
+            // Granted before, and it is still there.
+            Ok(()) => self.pause().await,
             Err(error) => self.failed(&error).await,
         }
     }

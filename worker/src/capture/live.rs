@@ -67,17 +67,28 @@ impl Capture {
     }
 
     /// Whether the container has ended, so that the end of its output was no cut connection. The first look must
-    /// succeed: a daemon that just died ends the output the same way.
+    /// succeed: a daemon that just died ends the output the same way. It may be too early to show the exit, but then the
+    /// container's first process is gone already; while that lives, output may follow that nobody attached to.
     async fn has_ended(&self) -> bool {
         let looks = EXIT_LAG.as_millis() / EXIT_POLL.as_millis();
-        for _ in 0..looks {
+        for look in 0..looks {
             match self.runtime.inspect(self.container.as_str()).await {
                 Ok(Some(state)) if state.exit().is_some() => return true,
+                Ok(Some(state)) if look == 0 && !state.pid.is_some_and(has_no_process) => return false,
                 Ok(Some(_)) => tokio::time::sleep(EXIT_POLL).await,
                 Ok(None) | Err(_) => return false,
             }
         }
         false
+    }
+}
+
+/// Whether a process is gone, or only its exit code is left of it.
+fn has_no_process(pid: u32) -> bool {
+    match std::fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Ok(stat) => stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])),
+        // Without our own entry nobody's can be seen here.
+        Err(_) => std::fs::exists("/proc/self/stat").unwrap_or(false),
     }
 }
 

@@ -22,6 +22,7 @@ mod restarts;
 
 use std::time::Duration;
 
+use dockmgr_core::agent::DaemonRun;
 use dockmgr_core::log::{End, Entry, Mark};
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::error_chain::Chain;
@@ -49,6 +50,8 @@ pub struct Capture {
     pub spool: AttemptSpool,
     /// Most bytes kept of both streams together.
     pub cap: u64,
+    /// The daemon it is on, where known: what another daemon says of it means nothing.
+    pub daemon: Option<DaemonRun>,
     /// Tells whether a disk was low, which can lose log lines inside the daemon.
     pub health: Health,
     /// Cancelled when nobody wants the output any more, or the worker ends.

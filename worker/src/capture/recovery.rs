@@ -8,7 +8,7 @@ use dockmgr_support::error_chain::Chain;
 
 use super::restarts::Life;
 use super::{Capture, FIRST_PAUSE, LONGEST_PAUSE, Pieces};
-use crate::runtime::{Error, Recovered, Runtime as _};
+use crate::runtime::{Call, ContainerStatus, Error, Recovered, Runtime as _};
 
 /// How often a kept log that makes no sense is read again: it may have been read while the daemon wrote it.
 const TRIES: u32 = 3;
@@ -43,6 +43,8 @@ impl Capture {
             };
             match &error {
                 Error::LogCut { .. } => return pieces.mark_lost_rest("the daemon cut its kept log"),
+                // The daemon that has it may come back.
+                Error::NotFound { .. } if self.is_elsewhere().await => {}
                 Error::NotFound { .. } => {
                     return pieces.mark_lost_rest("the container was removed before its output was read");
                 }
@@ -57,7 +59,21 @@ impl Capture {
         }
     }
 
+    /// Whether another daemon than the container's own answers, or none.
+    async fn is_elsewhere(&self) -> bool {
+        let Some(own) = &self.daemon else { return false };
+        self.runtime.daemon_run().await.map_or(true, |now| own.is_another_daemon(&now))
+    }
+
     async fn recover_once(&self, pieces: &mut Pieces) -> Result<(), Error> {
+        // The daemon takes the log of a container that is still to start for an empty one that has ended.
+        let state = self.runtime.inspect(self.container.as_str()).await?;
+        if state.is_some_and(|state| state.status == ContainerStatus::Created) {
+            return Err(Error::Interrupted {
+                call: Call::RecoverLog,
+                message: "it has not started yet".to_owned(),
+            });
+        }
         let mut log = self.runtime.recover_log(&self.container).await?;
         let spooled = pieces.offsets();
         let mut prefix = Prefix::default();

@@ -24,6 +24,7 @@ async fn capture(fake: &Fake, container: &ContainerId, spool: &Spool, cap: u64) 
         container: container.clone(),
         spool: spool.attempt("1.0.1".parse().expect("an id")).await.expect("opens"),
         cap,
+        daemon: None,
         health: Health::default(),
         token: CancellationToken::new(),
     }

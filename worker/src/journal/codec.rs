@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use dockmgr_core::agent::Stop;
+use dockmgr_core::agent::{DaemonRun, Stop};
 use dockmgr_core::cluster::{Progress, Report, StopCause};
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::spec::Signal;
@@ -39,13 +39,45 @@ struct Stored {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 enum StoredChange {
-    Intent { start: String },
-    Created { container: String, image: String, digest: String },
-    StartIntent { boot_id: String },
-    Started { wall_ms: i64, boot_ns: u64 },
-    Stopping { cause: StoredCause, signal: u8, grace_ms: u64, kill: bool },
-    Ended { report: String },
+    Intent {
+        start: String,
+    },
+    Created {
+        container: String,
+        image: String,
+        digest: String,
+        #[serde(default)]
+        daemon: Option<StoredDaemon>,
+    },
+    StartIntent {
+        boot_id: String,
+        #[serde(default)]
+        daemon: Option<StoredDaemon>,
+    },
+    Started {
+        wall_ms: i64,
+        boot_ns: u64,
+        #[serde(default)]
+        exact: bool,
+    },
+    Stopping {
+        cause: StoredCause,
+        signal: u8,
+        grace_ms: u64,
+        kill: bool,
+    },
+    Ended {
+        report: String,
+    },
     Forgotten,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredDaemon {
+    id: String,
+    instance: Option<String>,
+    live_restore: bool,
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy)]
@@ -63,12 +95,17 @@ pub(super) fn encode(record: &Record) -> Vec<u8> {
     let attempt = record.attempt;
     let change = match record.change.clone() {
         Change::Intent(start) => StoredChange::Intent { start: packed(&session::start_to_wire(&start)) },
-        Change::Created { container, image } => {
-            StoredChange::Created { container, image: image.id, digest: image.digest }
+        Change::Created { container, image, daemon } => StoredChange::Created {
+            container,
+            image: image.id,
+            digest: image.digest,
+            daemon: daemon.map(daemon_to_stored),
+        },
+        Change::StartIntent { boot_id, daemon } => {
+            StoredChange::StartIntent { boot_id, daemon: daemon.map(daemon_to_stored) }
         }
-        Change::StartIntent { boot_id } => StoredChange::StartIntent { boot_id },
-        Change::Started(StartedAt { wall, boot }) => {
-            StoredChange::Started { wall_ms: wall.0, boot_ns: boot.0 }
+        Change::Started(StartedAt { wall, exact, boot }) => {
+            StoredChange::Started { wall_ms: wall.0, boot_ns: boot.0, exact }
         }
         Change::Stopping { stop, kill } => StoredChange::Stopping {
             cause: cause_to_stored(stop.cause),
@@ -94,12 +131,16 @@ pub(super) fn decode(payload: &[u8]) -> Result<Record, Error> {
         StoredChange::Intent { start } => {
             Change::Intent(Box::new(session::start_from_wire(unpacked::<v1::StartAttempt>(&start)?)?))
         }
-        StoredChange::Created { container, image, digest } => {
-            Change::Created { container, image: ImagePin { id: image, digest } }
+        StoredChange::Created { container, image, digest, daemon } => Change::Created {
+            container,
+            image: ImagePin { id: image, digest },
+            daemon: daemon.map(daemon_from_stored),
+        },
+        StoredChange::StartIntent { boot_id, daemon } => {
+            Change::StartIntent { boot_id, daemon: daemon.map(daemon_from_stored) }
         }
-        StoredChange::StartIntent { boot_id } => Change::StartIntent { boot_id },
-        StoredChange::Started { wall_ms, boot_ns } => {
-            Change::Started(StartedAt { wall: WallTime(wall_ms), boot: BootTime(boot_ns) })
+        StoredChange::Started { wall_ms, boot_ns, exact } => {
+            Change::Started(StartedAt { wall: WallTime(wall_ms), exact, boot: BootTime(boot_ns) })
         }
         StoredChange::Stopping { cause, signal, grace_ms, kill } => Change::Stopping {
             stop: Stop {
@@ -131,6 +172,14 @@ fn packed(message: &impl prost::Message) -> String {
 fn unpacked<T: prost::Message + Default>(text: &str) -> Result<T, Error> {
     let bytes = STANDARD.decode(text).map_err(|_| Error::Field("base64"))?;
     T::decode(bytes.as_slice()).map_err(|_| Error::Field("message"))
+}
+
+fn daemon_to_stored(run: DaemonRun) -> StoredDaemon {
+    StoredDaemon { id: run.id, instance: run.instance, live_restore: run.live_restore }
+}
+
+fn daemon_from_stored(stored: StoredDaemon) -> DaemonRun {
+    DaemonRun { id: stored.id, instance: stored.instance, live_restore: stored.live_restore }
 }
 
 fn cause_to_stored(cause: StopCause) -> StoredCause {

@@ -1,6 +1,6 @@
 //! What the journal knows of one attempt after all its records were read.
 
-use dockmgr_core::agent::{Phase, Stop};
+use dockmgr_core::agent::{DaemonRun, Phase, Stop};
 use dockmgr_core::cluster::Start;
 use dockmgr_core::outcome::AttemptEnd;
 use dockmgr_core::time::{BootTime, WallTime};
@@ -18,6 +18,8 @@ pub struct Entry {
     pub container: Option<String>,
     /// The image its container was made of.
     pub image: ImagePin,
+    /// The daemon its container is on, once known.
+    pub daemon: Option<DaemonRun>,
     /// The boot of the host in which its start was about to be sent.
     pub start_boot_id: Option<String>,
     /// When its container started, once confirmed.
@@ -44,6 +46,8 @@ pub struct ImagePin {
 pub struct StartedAt {
     /// By the daemon's wall clock: shown, and compared only with itself to notice a second start.
     pub wall: WallTime,
+    /// Whether `wall` is the daemon's word, not ours in its place: only then it can be compared.
+    pub exact: bool,
     /// By the clock since boot, which all processes of one boot share: run time-outs count from it.
     pub boot: BootTime,
 }
@@ -56,6 +60,7 @@ impl Entry {
             phase: Phase::Intent,
             container: None,
             image: ImagePin::default(),
+            daemon: None,
             start_boot_id: None,
             started: None,
             stop: None,
@@ -68,13 +73,15 @@ impl Entry {
     pub(crate) fn apply(&mut self, change: Change) -> bool {
         match change {
             Change::Intent(_) => {}
-            Change::Created { container, image } => {
+            Change::Created { container, image, daemon } => {
                 self.phase = Phase::Created;
+                self.daemon = daemon;
                 self.container = Some(container);
                 self.image = image;
             }
-            Change::StartIntent { boot_id } => {
+            Change::StartIntent { boot_id, daemon } => {
                 self.phase = Phase::StartIntent;
+                self.daemon = daemon.or(self.daemon.take());
                 self.start_boot_id = Some(boot_id);
             }
             Change::Started(at) => {
@@ -98,9 +105,11 @@ impl Entry {
     pub(super) fn changes(&self) -> Vec<Change> {
         let mut changes = vec![Change::Intent(self.start.clone())];
         if let Some(container) = self.container.clone() {
-            changes.push(Change::Created { container, image: self.image.clone() });
+            let daemon = self.daemon.clone();
+            changes.push(Change::Created { container, image: self.image.clone(), daemon });
         }
-        changes.extend(self.start_boot_id.clone().map(|boot_id| Change::StartIntent { boot_id }));
+        let intent = |boot_id| Change::StartIntent { boot_id, daemon: self.daemon.clone() };
+        changes.extend(self.start_boot_id.clone().map(intent));
         changes.extend(self.started.clone().map(Change::Started));
         changes.extend(self.stop.map(|stop| Change::Stopping { stop, kill: self.killed }));
         changes.extend(self.end.clone().map(Change::Ended));

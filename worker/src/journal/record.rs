@@ -1,6 +1,6 @@
 //! What is written into the journal.
 
-use dockmgr_core::agent::Stop;
+use dockmgr_core::agent::{DaemonRun, Stop};
 use dockmgr_core::cluster::Start;
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::outcome::AttemptEnd;
@@ -27,11 +27,15 @@ pub enum Change {
         container: String,
         /// The image it was made of.
         image: ImagePin,
+        /// The daemon it is on, where known.
+        daemon: Option<DaemonRun>,
     },
     /// The one start request comes next.
     StartIntent {
         /// This boot of the host: after another one, exit codes of this run mean nothing.
         boot_id: String,
+        /// The run of the daemon that starts it, where known: after another one, its exit may be the daemon's doing.
+        daemon: Option<DaemonRun>,
     },
     /// The start is confirmed.
     Started(StartedAt),

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use dockmgr_core::agent::DaemonRun;
 use tokio::sync::watch;
 
 use super::docker::Docker;
@@ -28,6 +29,31 @@ impl AnyRuntime {
         match self {
             Self::Docker(docker) => docker.up_since(),
             Self::Fake(_) => None,
+        }
+    }
+
+    /// Which daemon answers now, and which run of it.
+    pub async fn daemon_run(&self) -> Result<DaemonRun, Error> {
+        match self {
+            Self::Docker(docker) => docker.daemon_run().await,
+            // It is the worker's own, whichever it is.
+            Self::Fake(_) => Ok(DaemonRun { id: String::new(), instance: None, live_restore: true }),
+        }
+    }
+
+    /// Whether the process that held a container died before the container, so that its code is nobody's word. Told once.
+    pub fn take_orphan(&self, id: &ContainerId) -> bool {
+        match self {
+            Self::Docker(docker) => docker.take_orphan(id),
+            Self::Fake(_) => false,
+        }
+    }
+
+    /// How often the daemon was found restarted or replaced.
+    pub fn restarts(&self) -> u64 {
+        match self {
+            Self::Docker(docker) => docker.restarts(),
+            Self::Fake(_) => 0,
         }
     }
 }

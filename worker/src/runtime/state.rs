@@ -151,6 +151,8 @@ pub struct ContainerSummary {
 pub struct DaemonInfo {
     /// Identity of the daemon; another one behind the same socket is another daemon.
     pub daemon_id: String,
+    /// The process it runs as, other after each restart; `None` where it cannot be seen.
+    pub instance: Option<String>,
     /// Version of the engine.
     pub version: String,
     /// API version agreed on.

@@ -23,7 +23,15 @@ impl Session {
         // A kind of message this version does not know is passed over: the coordinator may be newer.
         let Some(message) = response.message else { return Ok(()) };
         match message {
-            Message::Welcome(_) | Message::HeartbeatAck(_) => {}
+            Message::Welcome(_) => {}
+            Message::HeartbeatAck(ack) => {
+                let clock = time::optional_duration_from_wire("heartbeat_ack.leader_clock", ack.leader_clock)
+                    .map_err(Error::Convert)?;
+                // A coordinator of an older version tells no clock.
+                if let Some(clock) = clock {
+                    attempts.context().health.beat_answered(ack.sequence, clock);
+                }
+            }
             Message::Start(start) => {
                 attempts.start(Box::new(wire::start_from_wire(start).map_err(Error::Convert)?));
             }

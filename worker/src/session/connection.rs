@@ -92,6 +92,7 @@ impl Session {
         let heartbeat = self.welcomed(first)?;
         self.attempts.context().contact.heard(said);
         tracing::info!(coordinator = %address, "session open");
+        self.attempts.context().health.session_began();
         Ok(Live { session: self, up, down, heartbeat, sent, images, beats: 0, awaited: VecDeque::new() })
     }
 }
@@ -153,8 +154,11 @@ impl Live<'_> {
         if self.awaited.len() == AWAITED {
             self.awaited.pop_front();
         }
-        self.awaited.push_back((self.beats, BootTime(clock::boot_nanos())));
-        let status = self.session.attempts.context().health.status();
+        let now = BootTime(clock::boot_nanos());
+        self.awaited.push_back((self.beats, now));
+        let health = &self.session.attempts.context().health;
+        let status = health.status();
+        health.beat_sent(self.beats, now);
         self.send(session_request::Message::Heartbeat(Heartbeat {
             sequence: self.beats,
             status: Some(wire::status_to_wire(&status)),

@@ -117,9 +117,9 @@ async fn a_waiting_cursor_wakes_for_what_is_appended() {
 fn a_small_disk_wants_a_tenth_and_a_large_one_two_gib() {
     let mark = Watermark::default();
     let gib = 1u64 << 30;
-    assert!(!mark.allows(FreeSpace { free: gib / 2, total: 10 * gib }));
-    assert!(mark.allows(FreeSpace { free: gib + 1, total: 10 * gib }));
-    assert!(!mark.allows(FreeSpace { free: gib, total: 4000 * gib }));
-    assert!(mark.allows(FreeSpace { free: 3 * gib, total: 4000 * gib }));
+    assert!(!mark.allows(FreeSpace { free: gib / 2, total: 10 * gib, files: None }));
+    assert!(mark.allows(FreeSpace { free: gib + 1, total: 10 * gib, files: None }));
+    assert!(!mark.allows(FreeSpace { free: gib, total: 4000 * gib, files: None }));
+    assert!(mark.allows(FreeSpace { free: 3 * gib, total: 4000 * gib, files: None }));
     assert!(free_space(Path::new("/")).expect("measured").total > 0);
 }

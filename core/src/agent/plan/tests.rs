@@ -44,7 +44,7 @@ fn an_attempt_of_an_earlier_process_starts_only_once_the_leader_was_in_touch() {
 
 #[test]
 fn every_phase_and_container_has_its_next_action() {
-    use Container::{Absent, Created, Foreign, Removing, Running, Unknown};
+    use Container::{Absent, Created, Elsewhere, Foreign, Removing, Running, Unknown};
     // phase, container, then what follows when it is to run, to stop, to be forgotten
     let rows: Vec<(Phase, Container, &str, &str, &str)> = vec![
         (Phase::Intent, Unknown, "Inspect", "Inspect", "Inspect"),
@@ -73,6 +73,11 @@ fn every_phase_and_container_has_its_next_action() {
         (Phase::Ended, Unknown, "wait", "wait", "Inspect"),
         (Phase::Ended, EXIT, "wait", "wait", "remove!"),
         (Phase::Ended, Absent, "wait", "wait", "Forget"),
+        // On another daemon than the one that answers.
+        (Phase::Created, Elsewhere, "end infra_unknown", "end stopped", "Forget"),
+        (Phase::StartIntent, Elsewhere, "end infra_unknown", "end infra_unknown", "Forget"),
+        (Phase::Started, Elsewhere, "end infra_unknown", "end infra_unknown", "Forget"),
+        (Phase::Ended, Elsewhere, "wait", "wait", "Forget"),
     ];
     for (phase, container, run, stopped, forget) in rows {
         let seen = seen(phase, container);
@@ -141,6 +146,28 @@ fn a_result_waits_for_the_end_of_the_output() {
     assert_eq!(word(&ask(Wanted::Run, &seen)), "end exited");
 }
 
+#[test]
+fn d23_what_waits_for_its_end_stays_unknown_while_another_daemon_answers() {
+    for phase in [Phase::StartIntent, Phase::Started] {
+        let mut seen = Observed { strict: true, ..seen(phase, Container::Elsewhere) };
+        for wanted in [Wanted::Run, Wanted::Stop(stop(StopCause::Kill))] {
+            assert_eq!(ask(wanted, &seen), Action::Wait { until: None }, "{phase:?}");
+        }
+        seen.doubt = Doubt::HostRebooted;
+        assert_eq!(word(&ask(Wanted::Run, &seen)), "end infra_unknown", "a boot of the host is a proof");
+    }
+}
+
+#[test]
+fn d11_a_run_that_somebody_else_began_is_killed_and_never_taken_for_the_attempts_own() {
+    let mut seen =
+        Observed { capture: Capture::Open, second_run: true, ..seen(Phase::Started, Container::Running) };
+    assert_eq!(word(&ask(Wanted::Run, &seen)), "kill");
+    seen.container = EXIT;
+    seen.capture = Capture::Done;
+    assert_eq!(word(&ask(Wanted::Run, &seen)), "end infra_unknown");
+}
+
 fn any_container() -> impl Strategy<Value = Container> {
     prop_oneof![
         Just(Container::Unknown),
@@ -149,6 +176,7 @@ fn any_container() -> impl Strategy<Value = Container> {
         Just(Container::Created),
         Just(Container::Running),
         Just(Container::Removing),
+        Just(Container::Elsewhere),
         (any::<Option<u8>>(), any::<bool>()).prop_map(|(code, oom)| Container::Exited(Exit { code, oom })),
     ]
 }
@@ -176,6 +204,8 @@ prop_compose! {
         stuck in any::<bool>(),
         time_limit in prop::option::of(0..2 * NOW.0),
         doubt in prop::sample::select(vec![Doubt::None, Doubt::DaemonWasLost, Doubt::HostRebooted]),
+        second_run in any::<bool>(),
+        strict in any::<bool>(),
         log_end_durable in any::<bool>(),
         result_acknowledged in any::<bool>(),
         by_guard in any::<bool>(),
@@ -190,7 +220,8 @@ prop_compose! {
             contact: contact.map(|last| Contact {
                 last: last.map(BootTime), fence_after: Duration::from_secs(240),
             }),
-            confirmed: true, time_limit: time_limit.map(BootTime), doubt, log_end_durable, result_acknowledged,
+            confirmed: true, time_limit: time_limit.map(BootTime), doubt, second_run, strict, log_end_durable,
+            result_acknowledged,
         }
     }
 }
@@ -207,6 +238,7 @@ proptest! {
                 prop_assert!(seen.phase == Phase::StartIntent && seen.start == StartRequest::NotSent);
                 prop_assert_eq!(wanted, Wanted::Run, "nothing starts after a stop");
                 prop_assert!(seen.contact.is_none_or(|contact| contact.fence(NOW) == Fence::Free));
+                prop_assert!(seen.container != Container::Elsewhere, "nothing goes to another daemon");
             }
             Action::Create => prop_assert!(seen.phase == Phase::Intent && seen.container == Container::Absent),
             Action::Remove { force } => {
@@ -221,13 +253,19 @@ proptest! {
                 if ending.reason == EndReason::Exited && ending.exit_code == Some(0) {
                     let exited = Container::Exited(Exit { code: Some(0), oom: ending.oom_seen });
                     prop_assert!(seen.phase == Phase::Started && seen.container == exited);
-                    prop_assert!(seen.doubt == Doubt::None && seen.capture == Capture::Done);
+                    prop_assert!(seen.doubt == Doubt::None && seen.capture == Capture::Done && !seen.second_run);
                 }
             }
-            Action::Forget => prop_assert!(matches!(seen.container, Container::Absent | Container::Foreign)),
-            Action::PullImage | Action::Inspect | Action::JournalCreated | Action::Attach
-            | Action::JournalStartIntent | Action::JournalStarted | Action::Recover | Action::Signal(_)
-            | Action::Kill(_) | Action::ReportStuck | Action::FinishCapture | Action::Wait { .. } => {}
+            Action::Forget => prop_assert!(matches!(
+                seen.container,
+                Container::Absent | Container::Foreign | Container::Elsewhere
+            )),
+            Action::Signal(_) | Action::Kill(_) | Action::Attach | Action::Recover => {
+                prop_assert!(seen.container != Container::Elsewhere, "nothing goes to another daemon");
+            }
+            Action::PullImage | Action::Inspect | Action::JournalCreated
+            | Action::JournalStartIntent | Action::JournalStarted
+            | Action::ReportStuck | Action::FinishCapture | Action::Wait { .. } => {}
         }
     }
 }

@@ -80,7 +80,7 @@ impl Scenario {
 
     pub(super) fn heartbeat(&mut self, name: &str, reasons: &[&str]) {
         let not_ready = reasons.iter().map(|reason| (*reason).to_owned()).collect();
-        let status = NodeStatus { not_ready, disk_free: 1, images: 0 };
+        let status = NodeStatus { not_ready, disk_free: 1, ..NodeStatus::default() };
         let news = WorkerNews::Heartbeat { status, images_added: Vec::new(), images_removed: Vec::new() };
         self.news(name, news);
     }

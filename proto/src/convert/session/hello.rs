@@ -111,6 +111,7 @@ pub fn heartbeat_from_wire(wire: v1::Heartbeat) -> Result<WorkerNews, Error> {
 pub fn status_from_wire(field: &str, wire: Option<v1::NodeStatus>) -> Result<NodeStatus, Error> {
     let wire = required(field, wire)?;
     at_most(&format!("{field}.not_ready_reasons"), &wire.not_ready_reasons, MAX_REASONS)?;
+    at_most(&format!("{field}.warnings"), &wire.warnings, MAX_REASONS)?;
     let disk_free = u64::try_from(wire.disk_free_bytes).map_err(|_| {
         Error::new(format!("{field}.disk_free_bytes"), Problem::Rule("it must not be negative"))
     })?;
@@ -118,6 +119,7 @@ pub fn status_from_wire(field: &str, wire: Option<v1::NodeStatus>) -> Result<Nod
         not_ready: wire.not_ready_reasons.into_iter().map(|reason| cut(reason, MAX_WORDS)).collect(),
         disk_free,
         images: wire.images,
+        warnings: wire.warnings.into_iter().map(|warning| cut(warning, MAX_WORDS)).collect(),
     })
 }
 
@@ -127,6 +129,7 @@ pub fn status_to_wire(status: &NodeStatus) -> v1::NodeStatus {
         not_ready_reasons: status.not_ready.iter().take(MAX_REASONS).cloned().collect(),
         disk_free_bytes: i64::try_from(status.disk_free).unwrap_or(i64::MAX),
         images: status.images,
+        warnings: status.warnings.iter().take(MAX_REASONS).cloned().collect(),
     }
 }
 

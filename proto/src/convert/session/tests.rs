@@ -86,7 +86,12 @@ fn a_hello_comes_back_as_it_was() {
         boot_id: "b".to_owned(),
         attempts: reports.collect(),
         images: ["debian:stable-slim".to_owned()].into(),
-        status: NodeStatus { not_ready: vec!["disk".to_owned()], disk_free: 5, images: 3 },
+        status: NodeStatus {
+            not_ready: vec!["disk".to_owned()],
+            disk_free: 5,
+            images: 3,
+            warnings: vec!["live-restore is off".to_owned()],
+        },
         allowed_mounts: vec!["/srv".to_owned()],
     };
     let (node, incarnation) = (NODE.parse::<NodeId>().unwrap(), NODE.parse::<Incarnation>().unwrap());

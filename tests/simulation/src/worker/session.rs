@@ -102,7 +102,7 @@ impl World {
 
     fn status(&self, who: usize) -> NodeStatus {
         let not_ready = if self.workers[who].memory.trouble { vec!["daemon".to_owned()] } else { Vec::new() };
-        NodeStatus { not_ready, disk_free: 1 << 40, images: 1 }
+        NodeStatus { not_ready, warnings: Vec::new(), disk_free: 1 << 40, images: 1 }
     }
 
     /// Ends the session; another coordinator is tried after a pause.

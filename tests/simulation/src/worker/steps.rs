@@ -615,6 +615,7 @@ fn doubt_the_daemon(driver: &mut Driver, outages: u64, live_restore: bool) {
         | Container::Absent
         | Container::Foreign
         | Container::Created
+        | Container::Elsewhere
         | Container::Removing => {}
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use dockmgr_core::agent::{Phase, Stop};
+use dockmgr_core::agent::{DaemonRun, Phase, Stop};
 use dockmgr_core::cluster::StopCause;
 use dockmgr_core::outcome::{AttemptEnd, EndReason};
 use dockmgr_core::spec::Signal;
@@ -9,6 +9,10 @@ use dockmgr_core::time::{BootTime, WallTime};
 use super::super::{Change, ImagePin, StartedAt};
 use super::*;
 use crate::testing::start;
+
+fn daemon(instance: &str) -> DaemonRun {
+    DaemonRun { id: "d".into(), instance: Some(instance.into()), live_restore: true }
+}
 
 fn end() -> Box<AttemptEnd> {
     Box::new(AttemptEnd {
@@ -37,9 +41,10 @@ fn story(job: u64) -> Vec<Record> {
         Change::Created {
             container: "c1".into(),
             image: ImagePin { id: "sha256:i".into(), digest: "sha256:d".into() },
+            daemon: Some(daemon("1")),
         },
-        Change::StartIntent { boot_id: "boot".into() },
-        Change::Started(StartedAt { wall: WallTime(5), boot: BootTime(6) }),
+        Change::StartIntent { boot_id: "boot".into(), daemon: Some(daemon("1")) },
+        Change::Started(StartedAt { wall: WallTime(5), exact: true, boot: BootTime(6) }),
         Change::Stopping { stop, kill: false },
         Change::Ended(end()),
     ]

@@ -17,10 +17,7 @@ use super::{Docker, deadline};
 pub(super) async fn attach(docker: &Docker, id: &ContainerId) -> Result<Attached, Error> {
     let path = format!("/containers/{id}/attach?stream=1&stdout=1&stderr=1");
     let open = raw::exchange(docker, Call::Attach, "POST", &path, Kind::Upgrade);
-    let answer = tokio::time::timeout(deadline::ATTACH, open)
-        .await
-        .unwrap_or(Err(Error::Timeout { call: Call::Attach, after: deadline::ATTACH }))
-        .map_err(|error| docker.note(error))?;
+    let answer = docker.within(Call::Attach, deadline::ATTACH, open).await?;
     if answer.status != 101 {
         return Err(answer.into_refusal(docker, Call::Attach).await);
     }

@@ -6,17 +6,28 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::pin::pin;
 
-use bollard::models::ContainerSummary as ApiSummary;
-use bollard::query_parameters::{
-    CreateContainerOptions, KillContainerOptions, ListContainersOptions, RemoveContainerOptions,
-    WaitContainerOptions,
-};
+use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions, WaitContainerOptions};
 use futures_util::StreamExt;
+use serde::Deserialize;
 
 use super::super::error::clip;
 use super::super::state::is_safe_name;
 use super::super::{Call, ContainerId, ContainerSpec, ContainerStatus, ContainerSummary, Error};
-use super::{Docker, create_body, deadline, inspect};
+use super::raw::{self, Json};
+use super::shim::Shim;
+use super::{Docker, classify, create_body, deadline, inspect};
+
+/// Longest answer of a call about one object.
+const SMALL: usize = 1024 * 1024;
+/// Longest list: ten thousand containers take some 20 MiB.
+const LARGE: usize = 64 * 1024 * 1024;
+
+/// What the daemon answers to a create.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Created {
+    id: String,
+}
 
 /// Creates a container.
 pub(super) async fn create(docker: &Docker, spec: &ContainerSpec) -> Result<ContainerId, Error> {
@@ -24,13 +35,16 @@ pub(super) async fn create(docker: &Docker, spec: &ContainerSpec) -> Result<Cont
         return Err(Error::InvalidSpec(format!("'{}' is not a container name", clip(&spec.name))));
     }
     let body = create_body::create_body(spec)?;
-    let options = CreateContainerOptions { name: Some(spec.name.clone()), ..Default::default() };
-    let answer = docker
-        .call(Call::Create, deadline::CREATE, |client| async move {
-            client.create_container(Some(options), body).await
-        })
-        .await
-        .map_err(|error| name_subject(error, spec))?;
+    let body = serde_json::to_vec(&body).map_err(|error| Error::InvalidSpec(error.to_string()))?;
+    let request = Json {
+        call: Call::Create,
+        within: deadline::CREATE,
+        method: "POST",
+        path: &format!("/containers/create?name={}", spec.name),
+        body: &body,
+        longest: SMALL,
+    };
+    let answer: Created = request.ask(docker).await.map_err(|error| name_subject(error, spec))?;
     ContainerId::parse(&answer.id)
         .ok_or_else(|| Error::Protocol { call: Call::Create, message: "no container id".to_owned() })
 }
@@ -44,26 +58,56 @@ fn name_subject(error: Error, spec: &ContainerSpec) -> Error {
     }
 }
 
-/// Resolves when the container is probably not running any more.
+/// Resolves when the container is probably not running any more, or was started again since.
 pub(super) async fn wait_hint(docker: &Docker, id: &ContainerId) -> Result<(), Error> {
+    let Some(first) = inspect::inspect(docker, id.as_str()).await? else { return Ok(()) };
     let client = docker.client().await?;
     let options = WaitContainerOptions { condition: "not-running".to_owned() };
     let mut waiting = pin!(client.wait_container(id.as_str(), Some(options)));
     let mut silent = false;
+    let mut shim = first.pid.and_then(Shim::of);
+    let poll = docker.limit(deadline::WAIT_POLL);
     loop {
         let answered = async {
             if silent {
                 pending::<()>().await;
             }
-            // Whatever it is (a code, an error, the end of the stream): time to look.
-            let _hint = waiting.next().await;
+            tokio::select! {
+                // Asked first: only while the container is known to live the order of the two is certain.
+                biased;
+                // The process that holds it has ended.
+                orphaned = died_first(shim.as_ref()) => {
+                    shim = None;
+                    if orphaned {
+                        docker.orphaned(&first.id);
+                    }
+                    waiting.next().await
+                }
+                // The daemon has answered.
+                answer = waiting.next() => answer,
+            }
         };
         // Either the daemon says that something happened, or it is time to look anyway: waits are known to be forgotten.
-        silent |= tokio::time::timeout(deadline::WAIT_POLL, answered).await.is_ok();
+        let answer = tokio::time::timeout(poll, answered).await;
+        if let Ok(Some(Err(error))) = &answer {
+            let error = classify::client_error(Call::Wait, docker.socket(), poll, error);
+            if error.is_daemon_trouble() {
+                // A daemon that went away must be noticed even if it is back already. Its other answers say nothing.
+                return Err(docker.note(error));
+            }
+        }
+        silent |= answer.is_ok();
         match inspect::inspect(docker, id.as_str()).await? {
-            Some(state) if state.status.may_run() => {}
+            Some(state) if state.status.may_run() && state.started_at == first.started_at => {}
             Some(_) | None => return Ok(()),
         }
+    }
+}
+
+async fn died_first(shim: Option<&Shim>) -> bool {
+    match shim {
+        Some(shim) => shim.died_first().await,
+        None => pending().await,
     }
 }
 
@@ -105,25 +149,40 @@ pub(super) async fn list(
     docker: &Docker,
     labels: &BTreeMap<String, String>,
 ) -> Result<Vec<ContainerSummary>, Error> {
-    let options = ListContainersOptions {
-        all: true,
-        filters: Some(create_body::label_filter(labels)),
-        ..Default::default()
+    let filters = serde_json::to_string(&create_body::label_filter(labels))
+        .map_err(|error| Error::InvalidSpec(error.to_string()))?;
+    let request = Json {
+        call: Call::List,
+        within: deadline::LIST,
+        method: "GET",
+        path: &format!("/containers/json?all=1&filters={}", raw::escaped(&filters)),
+        body: b"",
+        longest: LARGE,
     };
-    let found = docker
-        .call(Call::List, deadline::LIST, |client| async move { client.list_containers(Some(options)).await })
-        .await?;
+    let found: Vec<Listed> = request.ask(docker).await?;
     Ok(found.into_iter().filter_map(summary).collect())
 }
 
+/// One line of a list; every field may be missing or null.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: Option<String>,
+    names: Option<Vec<String>>,
+    labels: Option<BTreeMap<String, String>>,
+    state: Option<String>,
+    #[serde(rename = "ImageID")]
+    image_id: Option<String>,
+}
+
 /// Reads one line of a list; `None` for one without a usable id.
-fn summary(from: ApiSummary) -> Option<ContainerSummary> {
+fn summary(from: Listed) -> Option<ContainerSummary> {
     let names = from.names.unwrap_or_default();
     Some(ContainerSummary {
         id: ContainerId::parse(from.id.as_deref()?)?,
         name: names.first().map(|name| name.trim_start_matches('/').to_owned()).unwrap_or_default(),
-        labels: from.labels.unwrap_or_default().into_iter().collect(),
-        status: ContainerStatus::parse(&from.state.map(|state| state.to_string()).unwrap_or_default()),
+        labels: from.labels.unwrap_or_default(),
+        status: ContainerStatus::parse(&from.state.unwrap_or_default()),
         image_id: from.image_id.unwrap_or_default(),
     })
 }

@@ -3,20 +3,30 @@
 //! Owns the requests and the check that a reference is safe inside a request path.
 
 use bollard::models::{ImageInspect, ImageSummary};
-use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
+use bollard::query_parameters::RemoveImageOptions;
 
 use super::super::error::clip;
 use super::super::{Call, Error, ImageInfo};
+use super::raw::{self, Json};
 use super::{Docker, deadline};
+
+/// Longest description of an image: its settings and the history of 127 layers.
+const LONGEST_IMAGE: usize = 8 * 1024 * 1024;
+/// Longest list: ten thousand images take some 10 MiB.
+const LONGEST_LIST: usize = 64 * 1024 * 1024;
 
 /// Looks an image up; `None` if it is not here.
 pub(super) async fn inspect(docker: &Docker, image: &str) -> Result<Option<ImageInfo>, Error> {
     check_reference(image)?;
-    let found = docker
-        .call(Call::InspectImage, deadline::IMAGE_INSPECT, |client| async move {
-            client.inspect_image(image).await
-        })
-        .await;
+    let request = Json {
+        call: Call::InspectImage,
+        within: deadline::IMAGE_INSPECT,
+        method: "GET",
+        path: &format!("/images/{}/json", raw::escaped(image)),
+        body: b"",
+        longest: LONGEST_IMAGE,
+    };
+    let found: Result<ImageInspect, Error> = request.ask(docker).await;
     match found {
         Ok(found) => Ok(Some(from_inspect(found))),
         Err(Error::NotFound { .. }) => Ok(None),
@@ -43,12 +53,15 @@ pub(super) async fn remove(docker: &Docker, image: &str) -> Result<bool, Error> 
 
 /// Lists the images.
 pub(super) async fn list(docker: &Docker) -> Result<Vec<ImageInfo>, Error> {
-    let options = ListImagesOptions { all: false, digests: true, ..Default::default() };
-    let images = docker
-        .call(Call::ListImages, deadline::IMAGE_LIST, |client| async move {
-            client.list_images(Some(options)).await
-        })
-        .await?;
+    let request = Json {
+        call: Call::ListImages,
+        within: deadline::IMAGE_LIST,
+        method: "GET",
+        path: "/images/json?all=0&digests=1",
+        body: b"",
+        longest: LONGEST_LIST,
+    };
+    let images: Vec<ImageSummary> = request.ask(docker).await?;
     Ok(images.into_iter().map(from_summary).collect())
 }
 

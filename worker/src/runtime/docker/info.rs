@@ -2,16 +2,33 @@
 //!
 //! Owns the request and its reading.
 
+use bollard::models::SystemInfo;
+
 use super::super::{Call, DaemonInfo, Error};
+use super::raw::Json;
 use super::{Docker, deadline};
+
+/// Longest description; a daemon with a hundred registries and plugins stays below 100 KiB.
+const LONGEST: usize = 1024 * 1024;
 
 /// Describes the daemon.
 pub(super) async fn info(docker: &Docker) -> Result<DaemonInfo, Error> {
-    let info = docker.call(Call::Info, deadline::INFO, |client| async move { client.info().await }).await?;
+    let request = Json {
+        call: Call::Info,
+        within: deadline::INFO,
+        method: "GET",
+        path: "/info",
+        body: b"",
+        longest: LONGEST,
+    };
+    let info: SystemInfo = request.ask(docker).await?;
     let mut runtimes: Vec<String> = info.runtimes.unwrap_or_default().into_keys().collect();
     runtimes.sort();
+    let (daemon_id, live_restore) = (info.id.unwrap_or_default(), info.live_restore_enabled.unwrap_or(false));
+    let instance = docker.peer().says(&daemon_id, live_restore).instance;
     Ok(DaemonInfo {
-        daemon_id: info.id.unwrap_or_default(),
+        daemon_id,
+        instance,
         version: info.server_version.unwrap_or_default(),
         api_version: docker.api_version().await?,
         cpus: info.ncpu.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
@@ -19,7 +36,7 @@ pub(super) async fn info(docker: &Docker) -> Result<DaemonInfo, Error> {
         docker_root: info.docker_root_dir.unwrap_or_default(),
         storage_driver: info.driver.unwrap_or_default(),
         cgroup_version: info.cgroup_version.map(|version| version.to_string()).unwrap_or_default(),
-        live_restore: info.live_restore_enabled.unwrap_or(false),
+        live_restore,
         os: info.os_type.unwrap_or_default(),
         architecture: info.architecture.unwrap_or_default(),
         images: info.images.and_then(|count| u32::try_from(count).ok()).unwrap_or(0),

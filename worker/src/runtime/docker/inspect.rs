@@ -32,10 +32,7 @@ pub(super) async fn inspect(docker: &Docker, id_or_name: &str) -> Result<Option<
             _ => Err(answer.into_refusal(docker, Call::Inspect).await),
         }
     };
-    let body = tokio::time::timeout(deadline::INSPECT, request)
-        .await
-        .unwrap_or(Err(Error::Timeout { call: Call::Inspect, after: deadline::INSPECT }))
-        .map_err(|error| docker.note(error))?;
+    let body = docker.within(Call::Inspect, deadline::INSPECT, request).await?;
     body.map(|body| parse(&body)).transpose()
 }
 

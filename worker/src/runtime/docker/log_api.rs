@@ -122,10 +122,7 @@ async fn open(docker: &Docker, id: &ContainerId, follow: bool) -> Result<Frames,
     let follow = u8::from(follow);
     let path = format!("/containers/{id}/logs?stdout=1&stderr=1&timestamps=1&follow={follow}");
     let request = raw::exchange(docker, Call::RecoverLog, "GET", &path, Kind::Plain);
-    let answer = tokio::time::timeout(deadline::LOGS_OPEN, request)
-        .await
-        .unwrap_or(Err(Error::Timeout { call: Call::RecoverLog, after: deadline::LOGS_OPEN }))
-        .map_err(|error| docker.note(error))?;
+    let answer = docker.within(Call::RecoverLog, deadline::LOGS_OPEN, request).await?;
     if answer.status != 200 {
         return Err(answer.into_refusal(docker, Call::RecoverLog).await);
     }

@@ -29,12 +29,16 @@ mod inspect;
 mod log_api;
 mod log_entry;
 mod log_file;
+mod peer;
 mod pull;
 mod raw;
 mod recover;
+mod shim;
 mod start;
 mod usage;
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -30,15 +30,16 @@ pub(super) async fn pull(
     image_calls::check_reference(image)?;
     let client = docker.client().await?;
     let mut stream = pin!(client.create_image(Some(options(image)), None, auth.map(credentials)));
-    let total = Instant::now() + deadline::PULL_TOTAL;
+    let (idle, longest) = (docker.limit(deadline::PULL_IDLE), docker.limit(deadline::PULL_TOTAL));
+    let total = Instant::now() + longest;
     let mut layers = Layers::default();
     loop {
-        let next = match timeout(deadline::PULL_IDLE, timeout_at(total, stream.next())).await {
+        let next = match timeout(idle, timeout_at(total, stream.next())).await {
             Ok(Ok(next)) => next,
             Ok(Err(_elapsed)) => {
-                return Err(Error::Timeout { call: Call::Pull, after: deadline::PULL_TOTAL });
+                return Err(Error::Timeout { call: Call::Pull, after: longest });
             }
-            Err(_elapsed) => return Err(Error::Timeout { call: Call::Pull, after: deadline::PULL_IDLE }),
+            Err(_elapsed) => return Err(Error::Timeout { call: Call::Pull, after: idle }),
         };
         match next {
             Some(Ok(step)) => layers.note(step, progress),

@@ -1,12 +1,15 @@
 //! One HTTP exchange over the daemon's socket, byte for byte under our control.
 //!
-//! Owns the smallest client that can do it: one connection, one request without a body, one answer. A plain exchange is
+//! Owns the smallest client that can do it: one connection, one request, one answer of bounded size. A plain exchange is
 //! HTTP/1.0, so the answer's body is what comes until the connection closes, without chunks; an upgrade is HTTP/1.1.
-//! Nothing is pooled and nothing is ever sent twice. Used by start, inspect, attach and logs.
+//! Nothing is pooled and nothing is ever sent twice. Used by start, attach and logs, and by every call whose answer is
+//! kept whole: the client library would take an answer of any length into memory.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use serde::de::DeserializeOwned;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -48,18 +51,32 @@ pub(super) async fn exchange(
     kind: Kind,
 ) -> Result<Answer, Error> {
     let version = docker.api_version().await?;
-    let mut socket = UnixStream::connect(docker.socket())
-        .await
-        .map_err(|error| classify::unreachable(docker.socket(), Some(error.kind()), &error.to_string()))?;
+    exchange_unversioned(docker, call, method, &format!("/v{version}{path}"), kind, b"").await
+}
+
+/// [`exchange`] with the whole path and a JSON body.
+pub(super) async fn exchange_unversioned(
+    docker: &Docker,
+    call: Call,
+    method: &str,
+    path: &str,
+    kind: Kind,
+    body: &[u8],
+) -> Result<Answer, Error> {
+    let mut socket = docker.connect().await?;
     let (protocol, connection) = match kind {
         Kind::Plain => ("1.0", "Connection: close"),
         Kind::Upgrade => ("1.1", "Connection: Upgrade\r\nUpgrade: tcp"),
     };
-    let request = format!(
-        "{method} /v{version}{path} HTTP/{protocol}\r\nHost: docker\r\n{connection}\r\nContent-Length: 0\r\n\r\n"
-    );
+    let (length, json) =
+        (body.len(), if body.is_empty() { "" } else { "Content-Type: application/json\r\n" });
+    let mut request = format!(
+        "{method} {path} HTTP/{protocol}\r\nHost: docker\r\n{connection}\r\n{json}Content-Length: {length}\r\n\r\n"
+    )
+    .into_bytes();
+    request.extend_from_slice(body);
     let broke = |error: io::Error| Error::Interrupted { call, message: error.to_string() };
-    socket.write_all(request.as_bytes()).await.map_err(broke)?;
+    socket.write_all(&request).await.map_err(broke)?;
     let mut received = BytesMut::with_capacity(READ_SIZE);
     loop {
         if let Some(end) = received.windows(4).position(|window| window == b"\r\n\r\n") {
@@ -80,6 +97,64 @@ pub(super) async fn exchange(
             return Err(Error::Interrupted { call, message: "closed before the answer".to_owned() });
         }
     }
+}
+
+/// A call whose answer is kept whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Json<'a> {
+    pub(super) call: Call,
+    /// How long it may take.
+    pub(super) within: Duration,
+    pub(super) method: &'a str,
+    /// Without the version.
+    pub(super) path: &'a str,
+    pub(super) body: &'a [u8],
+    /// Longest answer believed, in bytes.
+    pub(super) longest: usize,
+}
+
+impl Json<'_> {
+    /// Sends it once and reads the answer.
+    pub(super) async fn ask<T: DeserializeOwned>(self, docker: &Docker) -> Result<T, Error> {
+        let request = async {
+            let path = format!("/v{}{}", docker.api_version().await?, self.path);
+            self.answer(docker, &path).await
+        };
+        self.parse(&docker.within(self.call, self.within, request).await?)
+    }
+
+    /// [`Json::ask`] before a version was agreed on.
+    pub(super) async fn ask_unversioned<T: DeserializeOwned>(self, docker: &Docker) -> Result<T, Error> {
+        self.parse(&docker.within(self.call, self.within, self.answer(docker, self.path)).await?)
+    }
+
+    async fn answer(self, docker: &Docker, path: &str) -> Result<Bytes, Error> {
+        let answer =
+            exchange_unversioned(docker, self.call, self.method, path, Kind::Plain, self.body).await?;
+        match answer.status {
+            200..=299 => answer.body(self.call, self.longest).await,
+            _ => Err(answer.into_refusal(docker, self.call).await),
+        }
+    }
+
+    fn parse<T: DeserializeOwned>(self, body: &[u8]) -> Result<T, Error> {
+        serde_json::from_slice(body)
+            .map_err(|error| Error::Protocol { call: self.call, message: clip(&error.to_string()) })
+    }
+}
+
+/// Escapes everything of a text that is not plain inside an address.
+pub(super) fn escaped(text: &str) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/' | b':' | b'@') {
+            out.push(char::from(byte));
+        } else {
+            let _infallible = write!(out, "%{byte:02X}");
+        }
+    }
+    out
 }
 
 impl Answer {
@@ -159,7 +234,13 @@ fn parse_head(head: &[u8]) -> Option<(u16, Option<usize>)> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_head;
+    use super::{escaped, parse_head};
+
+    #[test]
+    fn only_plain_bytes_stand_in_an_address() {
+        assert_eq!(escaped("a/b:1@sha256:00"), "a/b:1@sha256:00");
+        assert_eq!(escaped("[::1]:5/a+b {\"\u{e4}"), "%5B::1%5D:5/a%2Bb%20%7B%22%C3%A4");
+    }
 
     #[test]
     fn heads_are_read_strictly() {

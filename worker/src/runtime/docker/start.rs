@@ -18,8 +18,5 @@ pub(super) async fn start(docker: &Docker, id: &ContainerId) -> Result<Started, 
             _ => Err(answer.into_refusal(docker, Call::Start).await),
         }
     };
-    tokio::time::timeout(deadline::START, request)
-        .await
-        .unwrap_or(Err(Error::Timeout { call: Call::Start, after: deadline::START }))
-        .map_err(|error| docker.note(error))
+    docker.within(Call::Start, deadline::START, request).await
 }

@@ -213,6 +213,7 @@ impl Runtime for Fake {
         self.call(Call::Info, |model, _now| {
             Ok(DaemonInfo {
                 daemon_id: format!("fake-{}", model.daemon.wall_zero()),
+                instance: None,
                 version: "fake".to_owned(),
                 api_version: "1.41".to_owned(),
                 cpus: self.inner.cpus,

@@ -1,13 +1,19 @@
 //! Whether this node can take work now, and what happened to its daemon and disks that results must know of.
 //!
-//! Owns the probe loop and its findings. Sessions report the [`NodeStatus`]; attempt drivers and captures compare the
-//! counters before and after a run.
+//! Owns the probe loop and its findings. Sessions report the [`NodeStatus`] and feed the comparison of clocks; attempt
+//! drivers and captures compare the counters before and after a run, and tell what is wrong with single containers.
 
+mod conditions;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use dockmgr_core::clock_rate::ClockRate;
 use dockmgr_core::cluster::NodeStatus;
+use dockmgr_core::ids::AttemptId;
+use dockmgr_core::time::BootTime;
 use dockmgr_support::error_chain::Chain;
 use tokio_util::sync::CancellationToken;
 
@@ -16,6 +22,10 @@ use crate::spool::{Watermark, free_space};
 
 /// How often daemon and disks are looked at: a node is called not ready well within the time a silent one is.
 const EVERY: Duration = Duration::from_secs(5);
+/// Attempts named in warnings; more of them have the same cause.
+const NAMED: usize = 20;
+/// Heartbeats on their way whose send time is kept: an answer that is later than these says nothing of a clock.
+const BEATS: usize = 32;
 
 /// What is known of the node. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -33,18 +43,37 @@ struct Known {
     guard: Option<String>,
     info: Option<DaemonInfo>,
     outages: u64,
+    /// How often the daemon's disk was found low.
     low_disk: u64,
     disk_free: u64,
+    /// Watermark of the last probe: captures look again at their own moments.
+    watermark: Watermark,
+    clock: ClockRate,
+    beats: BTreeMap<u64, BootTime>,
+    /// What is wrong with single attempts' containers.
+    troubles: BTreeMap<AttemptId, String>,
 }
 
 impl Health {
     /// The condition as the coordinator sees it.
     pub fn status(&self) -> NodeStatus {
         let known = self.known();
+        let clock = known.clock.off().map(conditions::clock_reason);
+        let mut warnings = known.info.as_ref().map(conditions::daemon_warnings).unwrap_or_default();
+        let troubles = known.troubles.iter().take(NAMED);
+        warnings.extend(troubles.map(|(attempt, trouble)| format!("attempt {attempt}: {trouble}")));
         NodeStatus {
-            not_ready: known.daemon.iter().chain(&known.disks).chain(&known.guard).cloned().collect(),
+            not_ready: known
+                .daemon
+                .iter()
+                .chain(&known.disks)
+                .chain(&known.guard)
+                .cloned()
+                .chain(clock)
+                .collect(),
             disk_free: known.disk_free,
             images: known.info.as_ref().map_or(0, |info| info.images),
+            warnings,
         }
     }
 
@@ -53,19 +82,63 @@ impl Health {
         self.known().info.clone()
     }
 
-    /// Whether containers survive a restart of the daemon, as far as is known.
-    pub fn live_restore(&self) -> bool {
-        self.known().info.as_ref().is_some_and(|info| info.live_restore)
-    }
-
     /// How often the daemon was lost so far.
     pub fn outages(&self) -> u64 {
         self.known().outages
     }
 
-    /// How often a disk was found low so far.
+    /// How often the daemon's disk was found low so far, with one more look now.
+    ///
+    /// A daemon on a full disk loses lines of output without an error.
     pub fn low_disk_count(&self) -> u64 {
-        self.known().low_disk
+        let mut known = self.known();
+        let root = known.docker_root();
+        if let Some(space) = root.and_then(|root| free_space(&root).ok())
+            && !known.watermark.allows(space)
+        {
+            known.low_disk += 1;
+        }
+        known.low_disk
+    }
+
+    /// Says what is wrong with the container of an attempt, or that nothing is any more.
+    pub fn trouble(&self, attempt: AttemptId, trouble: Option<String>) {
+        let mut known = self.known();
+        match trouble {
+            Some(trouble) => {
+                if known.troubles.get(&attempt) != Some(&trouble) {
+                    tracing::warn!(%attempt, trouble, "attempt in trouble");
+                }
+                known.troubles.insert(attempt, trouble);
+            }
+            None => {
+                known.troubles.remove(&attempt);
+            }
+        }
+    }
+
+    /// Notes that a session began: its leader's clock is another one.
+    pub fn session_began(&self) {
+        let mut known = self.known();
+        known.clock.reset();
+        known.beats.clear();
+    }
+
+    /// Notes when a heartbeat was sent.
+    pub fn beat_sent(&self, sequence: u64, at: BootTime) {
+        let mut known = self.known();
+        known.beats.insert(sequence, at);
+        while known.beats.len() > BEATS {
+            known.beats.pop_first();
+        }
+    }
+
+    /// Takes the leader's clock in that came with the answer to a heartbeat.
+    pub fn beat_answered(&self, sequence: u64, leader: Duration) {
+        let mut known = self.known();
+        if let Some(sent) = known.beats.remove(&sequence) {
+            known.clock.note(sent, leader);
+        }
     }
 
     /// Notes whether the guard runs; `Some` says why no work is taken without it.
@@ -108,10 +181,7 @@ impl Health {
                 self.daemon_fails(&error);
             }
         }
-        let docker_root = self.known().info.as_ref().map(|info| PathBuf::from(&info.docker_root));
-        let mut disks = vec![("data folder", data.to_owned())];
-        disks.extend(docker_root.filter(|root| root.is_absolute()).map(|root| ("Docker folder", root)));
-        self.disks_have(&disks, watermark);
+        self.disks_have(data, watermark);
     }
 
     fn daemon_answers(&self, info: DaemonInfo) {
@@ -128,29 +198,29 @@ impl Health {
 
     fn daemon_fails(&self, error: &Error) {
         let mut known = self.known();
-        let reason = format!("container daemon: {}", Chain(error));
+        let hung = if matches!(error, Error::Timeout { .. }) { " hangs" } else { "" };
+        let reason = format!("container daemon{hung}: {}", Chain(error));
         if known.daemon.is_none() {
             tracing::warn!(reason, "node not ready");
         }
         known.daemon = Some(reason);
     }
 
-    fn disks_have(&self, disks: &[(&str, PathBuf)], watermark: Watermark) {
+    fn disks_have(&self, data: &Path, watermark: Watermark) {
         let mut known = self.known();
+        known.watermark = watermark;
         let mut low = Vec::new();
-        for (index, (what, path)) in disks.iter().enumerate() {
+        let disks = [("data folder", Some(data.to_owned())), ("Docker folder", known.docker_root())];
+        for (index, (what, path)) in disks.into_iter().enumerate() {
             // The daemon's folder may be out of our sight; its own errors tell then.
-            let Ok(space) = free_space(path) else { continue };
+            let Some(space) = path.and_then(|path| free_space(&path).ok()) else { continue };
             if index == 0 {
                 known.disk_free = space.free;
             }
-            if !watermark.allows(space) {
-                let (free, wanted) = (space.free >> 20, watermark.wanted(space.total) >> 20);
-                low.push(format!("disk low: {what} has {free} MiB free, {wanted} MiB are wanted"));
+            if let Some(lack) = watermark.lack(space) {
+                low.push(format!("disk low: {what} {lack}"));
+                known.low_disk += u64::from(index > 0);
             }
-        }
-        if !low.is_empty() {
-            known.low_disk += 1;
         }
         if low.is_empty() != known.disks.is_empty() {
             tracing::warn!(reasons = ?low, "disk space changed");
@@ -161,6 +231,14 @@ impl Health {
     fn known(&self) -> MutexGuard<'_, Known> {
         // Fields are set one by one and each is meaningful alone, so a panic elsewhere cannot have broken them.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The daemon's folder, if it said a path.
+    fn docker_root(&self) -> Option<PathBuf> {
+        let root = PathBuf::from(&self.info.as_ref()?.docker_root);
+        root.is_absolute().then_some(root)
     }
 }
 
@@ -179,3 +257,6 @@ pub async fn probe_forever(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
