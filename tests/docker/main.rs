@@ -3,7 +3,9 @@
 mod adoption;
 mod codes;
 mod crowd;
+mod daemon;
 mod fencing;
+mod flood;
 mod images;
 mod limits;
 mod output;

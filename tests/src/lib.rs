@@ -14,6 +14,7 @@ pub mod figures;
 pub mod frames;
 pub mod load;
 pub mod needs;
+pub mod own_daemon;
 pub mod ports;
 pub mod process;
 pub mod programs;
@@ -25,6 +26,7 @@ pub mod wait;
 
 pub use cli::{CliCall, Output, Running};
 pub use cluster::{Builder, Cluster, Runtime, Store};
+pub use own_daemon::OwnDaemon;
 pub use wait::{eventually, wait_until};
 
 use std::time::Duration;
