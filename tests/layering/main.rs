@@ -3,5 +3,6 @@
 //! Owns reading the sources as text. What the compiler and clippy can check is left to them.
 
 mod documents;
+mod faults;
 mod sources;
 mod tree;
