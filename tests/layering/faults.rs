@@ -34,15 +34,16 @@ fn names(text: &str) -> impl Iterator<Item = &str> {
     marked.filter(|word| !word.contains(['/', ' ', '.', '=']) && word.matches('_').count() >= 3)
 }
 
-/// The names of all functions that are marked as tests.
+/// The names of all functions that are marked as tests, and of those a conformance suite runs on each implementation.
 fn tests() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for file in tree::files(".").into_iter().filter(|file| file.path.ends_with(".rs")) {
+        let suite = file.path.contains("/conformance/");
         let mut marked = false;
         for line in file.text.lines().map(str::trim) {
             if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
                 marked = true;
-            } else if let Some((_, name)) = line.split_once("fn ").filter(|_| marked) {
+            } else if let Some((_, name)) = line.split_once("fn ").filter(|_| marked || suite) {
                 found.extend(name.split('(').next().map(str::to_owned));
                 marked = false;
             }
