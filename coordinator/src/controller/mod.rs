@@ -287,7 +287,7 @@ impl Controller<'_> {
         if !self.lease.is_current() {
             return Err(store::Error::Fenced { epoch: self.epoch });
         }
-        for send in outbox.sends {
+        for send in outbox.sends.into_iter().filter(|send| self.cluster.is_current(send)) {
             let message = commands::message(self.epoch, self.cluster_id, &self.terms.config, &send.command);
             self.sessions.send(send.node, send.incarnation, message);
         }

@@ -57,6 +57,8 @@ pub struct Send {
     pub node: NodeId,
     /// The start of the worker the command is meant for.
     pub incarnation: Incarnation,
+    /// The session, by the number of its Hello: see `Cluster::is_current`.
+    pub session: u64,
     /// The command.
     pub command: Command,
 }

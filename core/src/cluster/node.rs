@@ -45,6 +45,8 @@ pub struct Node {
     pub attempts: BTreeSet<AttemptId>,
     /// Attempts of these that its Hello did not name, until a heartbeat proves that the Hello was not an old one.
     pub(super) unnamed: BTreeSet<AttemptId>,
+    /// Its newest session, by the number of its Hello; 0 before the first.
+    pub(super) session: u64,
     /// Begin of the time after which it is silent: when it was last heard, or when the coordinator started.
     pub(super) window_from: BootTime,
 }

@@ -282,6 +282,7 @@ impl Node {
             last_heard: None,
             attempts: std::collections::BTreeSet::new(),
             unnamed: std::collections::BTreeSet::new(),
+            session: 0,
             window_from: now.boot,
         }
     }

@@ -65,6 +65,7 @@ impl Cluster {
 
     /// Takes a worker in and brings what it has and what the cluster believes together.
     fn on_hello(&mut self, id: NodeId, incarnation: Incarnation, hello: Hello) {
+        self.hellos += 1;
         let name: Arc<str> = Arc::from(hello.name.as_str());
         let before = self.nodes.remove(&id);
         let (used, attempts) =
@@ -95,6 +96,7 @@ impl Cluster {
             last_heard: None,
             attempts,
             unnamed: BTreeSet::new(),
+            session: self.hellos,
             window_from: self.now.boot,
         };
         self.nodes.insert(id, node);

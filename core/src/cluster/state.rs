@@ -40,6 +40,8 @@ pub struct Cluster {
     pub(super) brake_released: Option<BootTime>,
     /// How many nodes are silent may have changed, or a silent one's time is up.
     pub(super) review_losses: bool,
+    /// Hellos so far: the number of the newest session.
+    pub(super) hellos: u64,
     /// A look for old ended jobs is among the timers.
     pub(super) retention_armed: bool,
     pub(super) totals: Totals,
@@ -70,6 +72,7 @@ impl Cluster {
             brake: None,
             brake_released: None,
             review_losses: false,
+            hellos: 0,
             retention_armed: false,
             totals: Totals::default(),
             seed: 0,
@@ -153,9 +156,15 @@ impl Cluster {
 
     /// Sends a command to a node's worker; the shell drops it if there is no session.
     pub(super) fn send(&mut self, node: NodeId, command: Command) {
-        if let Some(incarnation) = self.nodes.get(&node).map(|node| node.incarnation) {
-            self.out.sends.push(Send { node, incarnation, command });
+        if let Some(Node { incarnation, session, .. }) = self.nodes.get(&node) {
+            self.out.sends.push(Send { node, incarnation: *incarnation, session: *session, command });
         }
+    }
+
+    /// Whether a command still has a session to go to. What was decided before the newest Hello of its node must not be
+    /// sent on that Hello's session: the Hello does not know of it, and what it does not name is taken for gone.
+    pub fn is_current(&self, send: &Send) -> bool {
+        self.nodes.get(&send.node).is_some_and(|node| node.session == send.session)
     }
 
     pub(super) fn note_job(&mut self, kind: NoteKind, job: JobId, message: impl Into<String>) {

@@ -1,5 +1,5 @@
 use super::scenario::{Scenario, end, node, running};
-use crate::cluster::{NodeState, Progress, Refusal, Reply, Report, Request, WorkerNews};
+use crate::cluster::{Command, NodeState, Progress, Refusal, Reply, Report, Request, WorkerNews};
 use crate::outcome::{EndReason, TaskState};
 
 #[test]
@@ -35,6 +35,18 @@ fn a_heartbeat_after_a_stall_brings_attempts_back() {
     assert_eq!(t.state(job, 0), TaskState::Running, "it has a full new window");
     t.pass(2.0);
     assert_eq!(t.state(job, 0), TaskState::Unknown);
+}
+
+#[test]
+fn what_was_decided_before_a_hello_is_not_for_the_session_after_it() {
+    let mut t = Scenario::new().worker("w1", "2cpu").worker("w2", "2cpu");
+    let incarnation = t.cluster.node(node("w1")).expect("it is registered").incarnation;
+    let older = crate::cluster::Send { node: node("w1"), incarnation, session: 1, command: Command::Welcome };
+    assert!(t.cluster.is_current(&older));
+    t.hello("w2", "2cpu", Vec::new());
+    assert!(t.cluster.is_current(&older), "another node's session is another one");
+    t.hello("w1", "2cpu", Vec::new());
+    assert!(!t.cluster.is_current(&older), "the same process, another session");
 }
 
 #[test]

@@ -27,6 +27,15 @@ impl World {
     }
 
     pub(super) fn collect(&mut self, who: usize, effects: Effects) {
+        for note in &effects.notes {
+            let about =
+                note.attempt.map(|attempt| attempt.to_string()).or(note.job.map(|job| job.to_string()));
+            let about = about.unwrap_or_default();
+            self.say(|| format!("coordinator {who}: {} {about} {}", note.kind.as_str(), note.message));
+        }
+        for send in &effects.sends {
+            self.say(|| format!("coordinator {who} will send {}", in_short(&send.command)));
+        }
         let Some(leader) = self.coordinators[who].leader_mut() else { return };
         let cut = effects.hang_ups.iter().filter_map(|node| leader.sessions.remove(node));
         for (_, connection) in cut.collect::<Vec<_>>() {
@@ -138,6 +147,10 @@ impl World {
         }
         for send in outbox.sends {
             let Some(leader) = self.coordinators[who].leader() else { return };
+            if !leader.cluster.is_current(&send) {
+                self.oracle.sometimes("command of an older session dropped");
+                continue;
+            }
             let session = leader.sessions.get(&send.node).filter(|(current, _)| *current == send.incarnation);
             if let Some((_, connection)) = session.copied() {
                 let command = Down::Command(leader.epoch, Box::new(send.command));
@@ -198,5 +211,17 @@ impl World {
         }
         let delay = self.delay();
         self.after(delay, Event::Reply { client, number, answer });
+    }
+}
+
+/// A command in a few words.
+fn in_short(command: &Command) -> String {
+    match command {
+        Command::Start(start) => format!("start of {}", start.attempt),
+        Command::Stop { attempt, cause, .. } => format!("stop of {attempt} ({cause:?})"),
+        Command::Forget { attempt } => format!("forget {attempt}"),
+        Command::Acknowledge { attempt, sequence } => format!("acknowledgement {sequence} of {attempt}"),
+        Command::Signal { attempt, .. } => format!("signal to {attempt}"),
+        Command::Welcome => "welcome".to_owned(),
     }
 }
