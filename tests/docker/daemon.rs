@@ -150,6 +150,8 @@ async fn d10_d11_d14_what_others_do_to_containers_is_seen_and_never_taken_for_th
     let script = "echo ready; if [ $DOCKMGR_ATTEMPT = 1 ]; then sleep 600; fi; exit 9";
     let container = async |job: u64| {
         says(&cluster, job, "ready").await;
+        // Until the worker has written the start down, a restart by hand cannot be told from it.
+        cluster.wait_state(job, TaskState::Running).await;
         let found =
             daemon.docker(&["ps", "-q", "--no-trunc", "--filter", &format!("label=dockmgr.job={job}")]).await;
         assert_eq!(found.lines().count(), 1, "{found}");
