@@ -275,10 +275,11 @@ impl Driver {
             _ => None,
         };
         let container = if runs { self.container_id() } else { None };
+        let run = self.state.as_ref().and_then(|state| state.started_at);
         let runtime = self.context.runtime.clone();
         let hint = async {
             match &container {
-                Some(id) => runtime.wait_hint(id).await,
+                Some(id) => runtime.wait_hint(id, run).await,
                 None => std::future::pending().await,
             }
         };

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use dockmgr_core::agent::DaemonRun;
+use dockmgr_core::time::WallTime;
 use tokio::sync::watch;
 
 use super::docker::Docker;
@@ -106,8 +107,8 @@ impl Runtime for AnyRuntime {
         forward!(self.inspect(id_or_name))
     }
 
-    async fn wait_hint(&self, id: &ContainerId) -> Result<(), Error> {
-        forward!(self.wait_hint(id))
+    async fn wait_hint(&self, id: &ContainerId, run: Option<WallTime>) -> Result<(), Error> {
+        forward!(self.wait_hint(id, run))
     }
 
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<bool, Error> {

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 
+use dockmgr_core::time::WallTime;
 use tokio::sync::watch;
 
 pub mod any;
@@ -75,7 +76,14 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     ///
     /// Call it only once a start is confirmed: waiting for a created container returns at once. It has no deadline of its
     /// own and fails when the daemon goes away. Cancel safe.
-    fn wait_hint(&self, id: &ContainerId) -> impl Future<Output = Result<(), Error>> + Send;
+    ///
+    /// `run` is when the run that is waited for began, as inspected: somebody may have started the container again since,
+    /// and a wait for a run that is over returns at once. `None` waits for whichever run is found.
+    fn wait_hint(
+        &self,
+        id: &ContainerId,
+        run: Option<WallTime>,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Sends a signal by name (`SIGTERM`) or number to the container's first process.
     ///

@@ -1,6 +1,9 @@
 //! Create, start, inspect, wait, list and remove.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use dockmgr_core::time::WallTime;
 
 use super::Subject;
 use crate::runtime::{ContainerId, ContainerStatus, ContainerSummary, Error, Runtime, Started};
@@ -53,7 +56,7 @@ pub(super) async fn what_is_absent_is_none_or_not_found(on: Subject) {
     assert!(matches!(on.runtime.attach(&absent).await, Err(Error::NotFound { .. })));
     assert_eq!(on.runtime.signal(&absent, "SIGTERM").await, Ok(false));
     assert_eq!(on.runtime.usage(&absent).await, Ok(None));
-    assert_eq!(on.runtime.wait_hint(&absent).await, Ok(()));
+    assert_eq!(on.runtime.wait_hint(&absent, None).await, Ok(()));
 }
 
 pub(super) async fn a_name_that_could_leave_the_request_path_is_refused(on: Subject) {
@@ -134,11 +137,19 @@ pub(super) async fn start_and_end_times_are_told(on: Subject) {
 pub(super) async fn a_wait_ends_with_the_container(on: Subject) {
     let id = on.start(&on.spec("a", &["sleep", "0.5"])).await;
     assert_eq!(on.ended(&id).await.exit(), Some(0));
-    on.runtime.wait_hint(&id).await.expect("returns at once when it has ended");
+    on.runtime.wait_hint(&id, None).await.expect("returns at once when it has ended");
+}
+
+pub(super) async fn a_wait_for_an_earlier_run_ends_at_once(on: Subject) {
+    let id = on.start(&on.spec("a", &["sleep", "60"])).await;
+    let began = on.state(&id).await.started_at.expect("it runs");
+    on.runtime.wait_hint(&id, Some(WallTime(began.0 - 1))).await.expect("that run is over");
+    let own = tokio::time::timeout(Duration::from_millis(500), on.runtime.wait_hint(&id, Some(began))).await;
+    assert!(own.is_err(), "this run lasts");
 }
 
 pub(super) async fn a_wait_ends_when_the_container_is_removed(on: Subject) {
     let id = on.start(&on.spec("a", &["sleep", "60"])).await;
-    let (waited, removed) = tokio::join!(on.runtime.wait_hint(&id), on.runtime.remove(&id, true));
+    let (waited, removed) = tokio::join!(on.runtime.wait_hint(&id, None), on.runtime.remove(&id, true));
     assert_eq!((waited, removed), (Ok(()), Ok(())));
 }

@@ -47,7 +47,8 @@ behaviours! {
         the_list_finds_every_state_by_label_and_nothing_else,
         start_and_end_times_are_told,
         a_wait_ends_with_the_container,
-        a_wait_ends_when_the_container_is_removed;
+        a_wait_ends_when_the_container_is_removed,
+        a_wait_for_an_earlier_run_ends_at_once;
     signals:
         sigterm_ends_a_container_with_143,
         a_container_that_ignores_sigterm_dies_of_sigkill,

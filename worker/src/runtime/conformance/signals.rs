@@ -22,7 +22,7 @@ pub(super) async fn sigterm_ends_a_container_with_143(on: Subject) {
 pub(super) async fn a_container_that_ignores_sigterm_dies_of_sigkill(on: Subject) {
     let id = ready(&on, "trap '' TERM; echo ready; while true; do sleep 0.2; done").await;
     assert_eq!(on.runtime.signal(&id, "TERM").await, Ok(true));
-    let still = tokio::time::timeout(Duration::from_millis(500), on.runtime.wait_hint(&id)).await;
+    let still = tokio::time::timeout(Duration::from_millis(500), on.runtime.wait_hint(&id, None)).await;
     assert!(still.is_err(), "it must ignore the signal");
     assert_eq!(on.runtime.signal(&id, "SIGKILL").await, Ok(true));
     let state = on.ended(&id).await;

@@ -110,7 +110,7 @@ impl Subject {
 
     /// Waits for the end and inspects.
     pub(crate) async fn ended(&self, id: &ContainerId) -> ContainerState {
-        self.runtime.wait_hint(id).await.expect("waits");
+        self.runtime.wait_hint(id, None).await.expect("waits");
         self.state(id).await
     }
 

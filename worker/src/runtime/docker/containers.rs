@@ -7,6 +7,7 @@ use std::future::pending;
 use std::pin::pin;
 
 use bollard::query_parameters::{KillContainerOptions, RemoveContainerOptions, WaitContainerOptions};
+use dockmgr_core::time::WallTime;
 use futures_util::StreamExt;
 use serde::Deserialize;
 
@@ -58,9 +59,12 @@ fn name_subject(error: Error, spec: &ContainerSpec) -> Error {
     }
 }
 
-/// Resolves when the container is probably not running any more, or was started again since.
-pub(super) async fn wait_hint(docker: &Docker, id: &ContainerId) -> Result<(), Error> {
+/// Resolves when the container is probably not running any more, or was started again since the run that began at `run`.
+pub(super) async fn wait_hint(docker: &Docker, id: &ContainerId, run: Option<WallTime>) -> Result<(), Error> {
     let Some(first) = inspect::inspect(docker, id.as_str()).await? else { return Ok(()) };
+    if run.is_some() && first.started_at != run {
+        return Ok(());
+    }
     let client = docker.client().await?;
     let options = WaitContainerOptions { condition: "not-running".to_owned() };
     let mut waiting = pin!(client.wait_container(id.as_str(), Some(options)));

@@ -57,7 +57,7 @@ enum Phase {
 /// Reads `file` as the log of `id`.
 pub(super) fn follow(docker: Docker, id: ContainerId, file: File) -> RecoveredLog {
     let watched = id.clone();
-    let hint: EndHint = Box::pin(async move { containers::wait_hint(&docker, &watched).await });
+    let hint: EndHint = Box::pin(async move { containers::wait_hint(&docker, &watched, None).await });
     let start = Following {
         id,
         file,

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use dockmgr_core::time::WallTime;
 use tokio::sync::watch;
 
 use super::{
@@ -85,8 +86,8 @@ impl Runtime for Docker {
         inspect::inspect(self, id_or_name).await
     }
 
-    async fn wait_hint(&self, id: &ContainerId) -> Result<(), Error> {
-        containers::wait_hint(self, id).await
+    async fn wait_hint(&self, id: &ContainerId, run: Option<WallTime>) -> Result<(), Error> {
+        containers::wait_hint(self, id, run).await
     }
 
     async fn signal(&self, id: &ContainerId, signal: &str) -> Result<bool, Error> {

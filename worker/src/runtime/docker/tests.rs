@@ -212,7 +212,7 @@ async fn anonymous_volumes_go_with_the_container() {
         assert!(count().await <= before);
         assert_eq!(on.runtime.list(&on.labels()).await, Ok(vec![]));
         assert_eq!(on.runtime.list(&BTreeMap::from([("a".to_owned(), "=b,c".to_owned())])).await, Ok(vec![]));
-        tokio::time::timeout(Duration::from_secs(5), on.runtime.wait_hint(&id))
+        tokio::time::timeout(Duration::from_secs(5), on.runtime.wait_hint(&id, None))
             .await
             .expect("in time")
             .expect("gone");

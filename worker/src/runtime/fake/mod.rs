@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dockmgr_core::time::WallTime;
 use dockmgr_model::docker::Id;
 use dockmgr_support::clock;
 use futures_util::stream;
@@ -275,11 +276,16 @@ impl Runtime for Fake {
         self.call(Call::Inspect, |model, now| Ok(model.inspect(id_or_name, now))).await
     }
 
-    async fn wait_hint(&self, id: &ContainerId) -> Result<(), Error> {
+    async fn wait_hint(&self, id: &ContainerId, run: Option<WallTime>) -> Result<(), Error> {
         loop {
             let waiting = self
                 .call(Call::Wait, |model, now| {
-                    let Some(id) = model.daemon.resolve(id.as_str()) else { return Ok(None) };
+                    let began = model.inspect(id.as_str(), now).and_then(|seen| seen.started_at);
+                    let Some(id) =
+                        model.daemon.resolve(id.as_str()).filter(|_| run.is_none() || began == run)
+                    else {
+                        return Ok(None);
+                    };
                     let running = model.daemon.get(id, now).filter(|container| container.is_running());
                     let wake = running.map(|container| container.wake());
                     Ok(wake.map(|wake| (wake, model.changes_of(id))))

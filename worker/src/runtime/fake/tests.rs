@@ -13,7 +13,7 @@ async fn run(fake: &Fake, script: &str) -> (ContainerState, String) {
     spec.env.push(("WHO".to_owned(), "world".to_owned()));
     let id = fake.create(&spec).await.expect("created");
     fake.start(&id).await.expect("started");
-    fake.wait_hint(&id).await.expect("ends");
+    fake.wait_hint(&id, None).await.expect("ends");
     let mut log = fake.recover_log(&id).await.expect("opens");
     let mut out = Vec::new();
     while let Some(Recovered::Bytes(_, bytes)) = log.next().await.expect("reads") {
@@ -70,7 +70,7 @@ async fn ten_thousand_containers_need_no_tasks() {
         fake.start(&id).await.expect("started");
     }
     let last = ContainerId::parse("c9999").expect("a name");
-    fake.wait_hint(&last).await.expect("ends");
+    fake.wait_hint(&last, None).await.expect("ends");
     let running =
         fake.list(&BTreeMap::new()).await.expect("lists").iter().filter(|c| c.status.may_run()).count();
     assert_eq!(running, 0);

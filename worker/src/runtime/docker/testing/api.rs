@@ -243,7 +243,7 @@ async fn wait(state: &Arc<State>, id: ContainerId) -> Result<Reply, Error> {
         return Err(Error::NotFound { what: id.to_string() });
     }
     let answer = async move {
-        let _ended = fake.wait_hint(&id).await;
+        let _ended = fake.wait_hint(&id, None).await;
         let state = fake.inspect(id.as_str()).await.ok().flatten();
         json!({ "StatusCode": state.and_then(|state| state.raw_exit_code).unwrap_or(0) })
     };

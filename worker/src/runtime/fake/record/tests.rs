@@ -42,7 +42,7 @@ async fn containers_go_on_while_the_worker_is_dead() {
     drop(first);
     let second = open(folder.path()).await;
     assert_eq!(second.info().await.expect("answers").daemon_id, info.daemon_id, "the same daemon");
-    second.wait_hint(&id).await.expect("ends");
+    second.wait_hint(&id, None).await.expect("ends");
     assert_eq!(output(&second, &id).await, b"one\ntwo\n");
     assert_eq!(second.inspect("c").await.expect("answers").expect("is there").exit(), Some(7));
     assert!(second.inspect("d").await.expect("answers").expect("is there").status.may_run());
@@ -63,7 +63,7 @@ async fn another_process_kills_what_a_hung_worker_runs() {
     assert_eq!(fake.inspect("c").await.expect("answers").expect("is there").exit(), Some(137));
     drop(fake);
     let again = open(folder.path()).await;
-    again.wait_hint(&id).await.expect("has ended");
+    again.wait_hint(&id, None).await.expect("has ended");
     assert_eq!(again.inspect("c").await.expect("answers").expect("is there").exit(), Some(137));
 }
 
@@ -88,7 +88,7 @@ async fn a_shortened_record_keeps_what_is_there_and_gives_no_id_twice() {
     let kept = start(&fake, "b", "echo b; sleep 600").await;
     let last = start(&fake, "c", "exit 0").await;
     for id in [&gone, &last] {
-        fake.wait_hint(id).await.expect("ends");
+        fake.wait_hint(id, None).await.expect("ends");
         fake.remove(id, false).await.expect("removed");
     }
     drop(fake);
