@@ -47,7 +47,7 @@ doc: ## Build the API documentation; a broken link fails
 
 .PHONY: unit
 unit: ## Tests that need neither etcd nor Docker
-	cargo test --locked -p dockmgr-core -p dockmgr-proto -p dockmgr-support -p dockmgr-client
+	cargo test --locked -p dockmgr-core -p dockmgr-archive -p dockmgr-proto -p dockmgr-support -p dockmgr-client
 
 .PHONY: conformance
 conformance: ## One suite on every store, one on every container runtime
@@ -73,7 +73,7 @@ BENCH = $(SETUP) --build --test && cargo build --locked --release -p dockmgr-coo
 .PHONY: bench
 bench: ## Every measurement, one table each; docs/benchmarks.md has results
 	$(BENCH) --no-run
-	for part in recovery memory heartbeat hostile adoption failover; do $(MAKE) --no-print-directory bench-$$part || failed=1; done; [ -z "$$failed" ]
+	for part in recovery memory heartbeat hostile adoption failover logs; do $(MAKE) --no-print-directory bench-$$part || failed=1; done; [ -z "$$failed" ]
 
 .PHONY: bench-recovery
 bench-recovery: ## How long a killed coordinator takes to answer with 100,000 tasks in its store
@@ -100,6 +100,11 @@ bench-adoption: ## How long a killed worker takes to have 100 running containers
 .PHONY: bench-failover
 bench-failover: ## How long nobody leads after kill -9 of the leader under load: 20 trials, the worst counts
 	$(BENCH) --bench failover
+
+.PHONY: bench-logs
+bench-logs: ## What sealed output takes and how fast, beside the zstd program: [TEXT=FILE] [MIB=n]
+	$(SETUP) --build --test
+	$(if $(TEXT),TEXT=$(abspath $(TEXT))) $(if $(MIB),MIB=$(MIB)) cargo bench --locked -p dockmgr-archive --bench logs
 
 .PHONY: crash-points
 crash-points: ## Kills a coordinator before every call that changes a file

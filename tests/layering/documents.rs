@@ -17,9 +17,19 @@ fn the_documents_exist_and_name_the_two_commands() {
         map.matches("Invariant:").count() >= 5,
         "ARCHITECTURE.md must have lines that begin with Invariant:"
     );
-    for folder in
-        ["core", "proto", "support", "client", "coordinator", "worker", "cli", "tests", "deploy", "docs"]
-    {
+    for folder in [
+        "core",
+        "archive",
+        "proto",
+        "support",
+        "client",
+        "coordinator",
+        "worker",
+        "cli",
+        "tests",
+        "deploy",
+        "docs",
+    ] {
         assert!(map.contains(folder), "ARCHITECTURE.md must tell about {folder}/");
     }
     for name in ["CONTRIBUTING.md", "CHANGELOG.md", "docs/guarantees.md"] {

@@ -102,6 +102,16 @@ fn the_core_depends_on_nothing_that_does_input_or_output() {
 }
 
 #[test]
+fn the_archive_waits_for_nothing_and_knows_no_wire() {
+    let allowed = ["dockmgr-core", "bytes", "crc32fast", "memchr", "thiserror", "zstd"];
+    let found: Vec<String> = dependencies("archive")
+        .into_iter()
+        .filter(|name| !name.is_empty() && !allowed.contains(&name.as_str()))
+        .collect();
+    expect_none("the archive is a byte form", &found);
+}
+
+#[test]
 fn coordinator_worker_and_command_line_do_not_know_each_other() {
     let parts = ["dockmgr-coordinator", "dockmgr-worker", "dockmgr-cli"];
     let mut found = Vec::new();

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Crates whose code runs outside tests.
-pub(crate) const CRATES: [&str; 8] =
-    ["core", "model", "proto", "support", "client", "coordinator", "worker", "cli"];
+pub(crate) const CRATES: [&str; 9] =
+    ["core", "archive", "model", "proto", "support", "client", "coordinator", "worker", "cli"];
 /// Folders that hold what is built or fetched.
 const NOT_OURS: [&str; 4] = ["target", ".git", "node_modules", "third_party"];
 
