@@ -46,8 +46,7 @@ impl FrameEntry {
 
     /// Bytes of output in it.
     pub fn output(&self) -> u64 {
-        let len = |section: &Section| section.to.total() - section.from.total();
-        self.sections.iter().map(len).sum()
+        self.sections.iter().map(Section::output).sum()
     }
 
     /// Where the frame ends.
@@ -130,7 +129,8 @@ impl Directory {
         if fields.0.is_empty() { Ok(directory) } else { Err(Corrupt::Form) }
     }
 
-    fn push(&mut self, mut entry: FrameEntry) {
+    /// Adds an entry behind the others, wherever its frame was before.
+    pub(crate) fn push(&mut self, mut entry: FrameEntry) {
         entry.position = self.position;
         entry.filter_position = self.filters;
         self.position = entry.end();

@@ -31,8 +31,8 @@ pub struct Frame {
 
 /// One section with its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Part {
-    section: Section,
+pub(crate) struct Part {
+    pub(crate) section: Section,
     pieces: Vec<Piece>,
     stdout: Bytes,
     stderr: Bytes,
@@ -62,6 +62,11 @@ impl Frame {
     /// The sections, in order.
     pub fn sections(&self) -> impl Iterator<Item = &Section> {
         self.parts.iter().map(|part| &part.section)
+    }
+
+    /// What it is made of, to be put into other frames.
+    pub(crate) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     /// Earliest and latest time of any output.

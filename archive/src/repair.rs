@@ -7,7 +7,7 @@ use memchr::memmem;
 
 use crate::footer::MAGIC;
 use crate::prefix::{FRAME_MAGIC, INDEX_MAGIC, PREFIX_LEN, Prefix};
-use crate::segment::decode_body;
+use crate::segment::{check_body, decode_body};
 use crate::{Corrupt, Error, Finished, Frame, Source, Writer, limits};
 
 /// Bytes looked through at once for the next frame behind damage.
@@ -78,6 +78,7 @@ fn frame_at<S: Source>(source: &S, position: u64, len: u64) -> Result<Result<Fou
     }
     let body = read(source, position + PREFIX_LEN as u64, prefix.stored as usize, len)?;
     Ok(body.and_then(|body| {
+        check_body(prefix, &body)?;
         let frame = decode_body(prefix, &body)?;
         Ok(Found::Frame(prefix, body, frame))
     }))

@@ -40,6 +40,11 @@ impl Section {
         Self { attempt, from, to: from, end: None }
     }
 
+    /// Bytes of output in it.
+    pub fn output(&self) -> u64 {
+        self.to.total().saturating_sub(self.from.total())
+    }
+
     /// Whether there is neither output nor an end.
     pub(crate) fn is_empty(&self) -> bool {
         self.from == self.to && self.end.is_none()

@@ -99,10 +99,26 @@ impl<S: Source> Segment<S> {
 
     /// Reads, checks and decompresses a frame.
     pub fn frame(&self, frame: usize) -> Result<Frame, Error> {
+        let (prefix, bytes) = self.stored_frame(frame)?;
+        let decoded = decode_body(prefix, &bytes[PREFIX_LEN..]).and_then(|decoded| {
+            let agrees = decoded.sections().eq(&self.frames[frame].sections);
+            if agrees { Ok(decoded) } else { Err(Corrupt::Stranger) }
+        });
+        decoded.map_err(Error::corrupt(Part::Frame(frame)))
+    }
+
+    /// Reads and checks a frame as it is stored, behind its prefix.
+    pub(crate) fn stored_frame(&self, frame: usize) -> Result<(Prefix, Bytes), Error> {
         let entry = &self.frames[frame];
         let read = self.source.read(entry.position, PREFIX_LEN + entry.stored as usize);
         let bytes = read.map_err(Error::io("read a frame"))?;
-        checked_frame(&bytes, entry).map_err(Error::corrupt(Part::Frame(frame)))
+        let checked = Prefix::decode(&bytes).and_then(|prefix| {
+            if prefix.magic != FRAME_MAGIC || prefix.stored != entry.stored || prefix.raw != entry.raw {
+                return Err(Corrupt::Stranger);
+            }
+            check_body(prefix, &bytes[PREFIX_LEN..]).map(|()| prefix)
+        });
+        Ok((checked.map_err(Error::corrupt(Part::Frame(frame)))?, bytes))
     }
 
     fn places(&self, attempt: AttemptId) -> &[(AttemptId, usize, usize)] {
@@ -129,23 +145,15 @@ fn read_directory(footer: &Footer, stored: &[u8]) -> Result<Vec<FrameEntry>, Cor
     if agrees { Ok(directory.frames) } else { Err(Corrupt::Form) }
 }
 
-/// The frame of `bytes`, which must be the one the directory tells of.
-fn checked_frame(bytes: &Bytes, entry: &FrameEntry) -> Result<Frame, Corrupt> {
-    let prefix = Prefix::decode(bytes)?;
-    if prefix.magic != FRAME_MAGIC || prefix.stored != entry.stored || prefix.raw != entry.raw {
-        return Err(Corrupt::Stranger);
-    }
-    let frame = decode_body(prefix, &bytes[PREFIX_LEN..])?;
-    if frame.sections().eq(&entry.sections) { Ok(frame) } else { Err(Corrupt::Stranger) }
+/// Whether a body is the one `prefix` tells of.
+pub(crate) fn check_body(prefix: Prefix, body: &[u8]) -> Result<(), Corrupt> {
+    if crc32fast::hash(body) == prefix.body_crc { Ok(()) } else { Err(Corrupt::Checksum) }
 }
 
-/// The frame of a body that belongs to `prefix`.
+/// The frame of a body that was checked.
 pub(crate) fn decode_body(prefix: Prefix, body: &[u8]) -> Result<Frame, Corrupt> {
     if prefix.raw as usize > limits::FRAME_RAW {
         return Err(Corrupt::Length);
-    }
-    if crc32fast::hash(body) != prefix.body_crc {
-        return Err(Corrupt::Checksum);
     }
     let raw = decompress(body, prefix.raw as usize).map_err(|_| Corrupt::Compression)?;
     if raw.len() != prefix.raw as usize {

@@ -22,19 +22,19 @@ use crate::{Corrupt, Error, Frame, FrameEntry, Part, limits, section};
 /// zstd's own default: a level more costs twice the time for a twentieth of the bytes.
 const LEVEL: i32 = 3;
 /// What all ends may take of a directory; the most sections there may be take less than the other half.
-const ENDS: usize = limits::DIRECTORY_RAW / 2;
+pub(crate) const ENDS: usize = limits::DIRECTORY_RAW / 2;
 
 /// A segment that is being written. After an error of kind [`Error::Io`] it is worth nothing.
 pub struct Writer<W> {
-    out: W,
-    frame: Builder,
-    directory: Directory,
-    filters: Vec<u8>,
-    begun: BTreeSet<AttemptId>,
-    sections: usize,
+    pub(crate) out: W,
+    pub(crate) frame: Builder,
+    pub(crate) directory: Directory,
+    pub(crate) filters: Vec<u8>,
+    pub(crate) begun: BTreeSet<AttemptId>,
+    pub(crate) sections: usize,
     /// About what the ends take in the directory so far.
-    ends: usize,
-    output: u64,
+    pub(crate) ends: usize,
+    pub(crate) output: u64,
     compressor: Compressor<'static>,
 }
 
@@ -83,12 +83,12 @@ impl<W: Write> Writer<W> {
 
     /// Whether it takes no further attempt: finish it and go on in another one.
     pub fn is_full(&self) -> bool {
-        !self.has_room(2)
+        !self.has_room(2, 1)
     }
 
-    /// Whether so many more sections fit, and a frame with them: the one in hand may have to be cut in two.
-    fn has_room(&self, sections: usize) -> bool {
-        self.directory.frames.len() + 2 <= limits::FRAMES
+    /// Whether so many more sections and frames fit beside the frame in hand.
+    pub(crate) fn has_room(&self, sections: usize, frames: usize) -> bool {
+        self.directory.frames.len() + 1 + frames <= limits::FRAMES
             && self.sections + self.frame.sections() + sections <= limits::SECTIONS
             && self.ends <= ENDS
     }
@@ -123,10 +123,7 @@ impl<W: Write> Writer<W> {
 
     /// Writes a frame as it is.
     pub(crate) fn copy(&mut self, prefix: Prefix, body: &[u8], frame: &Frame) -> Result<(), Error> {
-        self.sections += frame.sections().count();
-        if self.directory.frames.len() >= limits::FRAMES || self.sections > limits::SECTIONS {
-            return Err(Error::Full);
-        }
+        self.count_frame(frame.sections().count())?;
         self.out.write_all(&prefix.encode()).map_err(Error::io("write a frame"))?;
         self.out.write_all(body).map_err(Error::io("write a frame"))?;
         let filter = self.directory.add(frame, prefix.stored, prefix.raw);
@@ -134,8 +131,15 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Counts a frame of so many sections, which must not be one too many for a reader.
+    pub(crate) fn count_frame(&mut self, sections: usize) -> Result<(), Error> {
+        self.sections += sections;
+        let fits = self.directory.frames.len() < limits::FRAMES && self.sections <= limits::SECTIONS;
+        if fits { Ok(()) } else { Err(Error::Full) }
+    }
+
     /// Writes the frame in hand; `next` takes its place.
-    fn write_frame(&mut self, next: Builder) -> Result<(), Error> {
+    pub(crate) fn write_frame(&mut self, next: Builder) -> Result<(), Error> {
         let frame = std::mem::replace(&mut self.frame, next);
         let Some(raw) = frame.encode() else { return Ok(()) };
         let number = self.directory.frames.len();
@@ -195,7 +199,8 @@ impl<W: Write> AttemptWriter<'_, W> {
 
     /// Appends what follows and is no longer than a record of a log file.
     fn put(&mut self, entry: Entry) -> Result<(), Error> {
-        if !self.writer.has_room(1) {
+        // It may be cut in two at an unfinished line.
+        if !self.writer.has_room(1, 1) {
             return Err(Error::Full);
         }
         self.progress.advance(&entry);

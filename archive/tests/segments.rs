@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use dockmgr_archive::{Corrupt, Error, Part, Segment, Source, Writer, limits, repair, token};
+use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::{Entry, Offsets, Stream};
 use kept::{Log, attempt, log, logs, record, sealed};
 use proptest::prelude::*;
@@ -66,6 +67,24 @@ proptest! {
         let segment = open(&bytes);
         prop_assert_eq!(&repaired.segment.frames[..], segment.frames());
         prop_assert_eq!(Bytes::from(repaired.segment.out), bytes);
+    }
+
+    #[test]
+    fn what_is_kept_of_merged_segments_is_what_they_had(logs in logs(), cut in 0..5usize, dropped in 0..4u64) {
+        let (first, second) = logs.split_at(cut.min(logs.len()));
+        let wanted = |id: AttemptId| id.job().get() != dropped;
+        let mut writer = Writer::new(Vec::new()).expect("memory");
+        for part in [first, second] {
+            writer.merge(&open(&sealed(part)), wanted).expect("few, and each once");
+        }
+        let bytes = Bytes::from(writer.finish().expect("memory").out);
+        let segment = open(&bytes);
+        let kept = logs.iter().map(Log::of).filter(|log| !log.is_empty() && wanted(log.attempt));
+        let mut expected: Vec<Log> = kept.collect();
+        expected.sort_by_key(|log| log.attempt);
+        prop_assert_eq!(read(&segment).expect("readable"), expected);
+        assert_index(&segment).expect("readable");
+        prop_assert_eq!(repair(&bytes, Vec::new()).expect("reads from memory").segment.out, bytes.to_vec());
     }
 
     #[test]
@@ -189,6 +208,36 @@ fn a_million_tiny_attempts_fill_segments_that_say_so() {
     assert_eq!(sections, taken as usize);
     assert!(sections > 60_000 && sections <= limits::SECTIONS);
     assert!(finished.len < 8 * u64::from(taken), "{} bytes for {taken} attempts", finished.len);
+}
+
+#[test]
+fn a_thousand_small_segments_become_one_of_few_frames() {
+    let mut writer = Writer::new(Vec::new()).expect("memory");
+    let mut apart = 0;
+    for n in 0..1000u32 {
+        let text = format!("task {n} has begun\ntask {n} is done\n");
+        let end = kept::complete(text.len() as u64);
+        let entries = vec![record(Stream::Stdout, 0, 5, text.as_bytes()), Entry::End(end)];
+        let bytes = sealed(&[(attempt(n), Offsets::default(), entries)]);
+        apart += bytes.len();
+        writer.merge(&open(&bytes), |_| true).expect("room");
+    }
+    let repeated = writer.merge(&open(&sealed(&log())), |id| id == attempt(1));
+    assert!(matches!(repeated, Err(Error::Repeated(_))), "{repeated:?}");
+    let bytes = Bytes::from(writer.finish().expect("memory").out);
+    assert_eq!(open(&bytes).frames().len(), 1);
+    assert_eq!(open(&bytes).attempts().count(), 1000);
+    assert!(bytes.len() * 10 < apart, "{} of {apart} bytes", bytes.len());
+}
+
+#[test]
+fn a_large_frame_that_is_kept_is_copied_as_it_is() {
+    let whole = sealed(&log());
+    let mut writer = Writer::new(Vec::new()).expect("memory");
+    writer.merge(&open(&whole), |_| true).expect("room");
+    let merged = Bytes::from(writer.finish().expect("memory").out);
+    let first = 8 + 20 + open(&whole).frames()[0].stored as usize;
+    assert_eq!(merged[..first], whole[..first]);
 }
 
 #[test]

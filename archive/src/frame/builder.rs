@@ -3,11 +3,11 @@
 use bytes::Bytes;
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::frame::MAX_PAYLOAD;
-use dockmgr_core::log::{End, Offsets, Stream};
+use dockmgr_core::log::{End, Entry, Offsets, Stream};
 use dockmgr_core::time::WallTime;
 use memchr::memrchr;
 
-use super::Piece;
+use super::{Part, Piece};
 use crate::section::{self, weight};
 use crate::{LONGEST_LINE, Section, fields, limits};
 
@@ -53,6 +53,32 @@ impl Builder {
         if let Some(last) = self.parts.last_mut() {
             last.section.end = Some(end);
         }
+    }
+
+    /// Appends what another frame has of an attempt.
+    pub(crate) fn append(&mut self, part: &Part) {
+        let goes_on = self.parts.last().is_some_and(|last| {
+            last.section.attempt == part.section.attempt
+                && last.section.to == part.section.from
+                && last.section.end.is_none()
+        });
+        if !goes_on {
+            self.begin(part.section.attempt, part.section.from);
+        }
+        for entry in part.entries() {
+            match entry {
+                Entry::Data(record) => self.add(record.stream, record.time, &record.bytes),
+                Entry::End(end) => self.end(end),
+            }
+        }
+    }
+
+    /// Whether a part can be appended without making the frame larger than others are.
+    pub(crate) fn fits(&self, part: &Part) -> bool {
+        let output = part.stdout.len() + part.stderr.len();
+        let marks = part.section.end.as_ref().map_or(0, weight);
+        let more = SECTION_WEIGHT + PIECE_WEIGHT * part.pieces.len() + output + marks;
+        self.parts.is_empty() || self.weight + more <= limits::FRAME_TARGET
     }
 
     /// Whether it is to be written.
