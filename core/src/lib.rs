@@ -3,7 +3,7 @@
 //! This crate owns no input or output: no clock, no randomness, no network, no async. Time, ids and jitter come in
 //! with the event; what must happen comes out as data. The coordinator and the worker are thin shells around it.
 //!
-//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `scheduler`, `cluster`, `agent`.
+//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `search`, `scheduler`, `cluster`, `agent`.
 
 pub mod agent;
 pub mod clock_rate;
@@ -14,5 +14,6 @@ pub mod log;
 pub mod mutants;
 pub mod outcome;
 pub mod scheduler;
+pub mod search;
 pub mod spec;
 pub mod time;
