@@ -1,8 +1,8 @@
 //! Sealed segments: the kept output of many attempts in one file that never changes again.
 //!
-//! Owns the byte form, writing it, reading parts of it, merging, and building its index anew from its frames. Where segments lie,
-//! when they are made and when they go is the coordinator's business; what a record, an end and a mark are is
-//! `core::log`'s. Nothing here is async: a file and a range of a stored object both serve as a [`Source`].
+//! Owns the byte form, writing it, reading parts of it, merging, and building its index anew from its frames. Where
+//! segments lie, when they are made and when they go is the coordinator's business; what a record, an end and a mark
+//! are is `core::log`'s. Nothing here is async: a file and a range of a stored object both serve as a [`Source`].
 //!
 //! ```text
 //!   segment    "dmgsgmt" version | frame ... | index | footer
