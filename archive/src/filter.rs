@@ -7,8 +7,9 @@
 use std::collections::HashSet;
 
 use bytes::Bytes;
+use dockmgr_core::search::Needs;
 
-use crate::{Token, limits};
+use crate::{Token, limits, token};
 
 /// Bits for each token where there is room: one of a hundred absent tokens passes.
 const BITS: usize = 10;
@@ -29,6 +30,11 @@ impl Filter {
             return false;
         };
         places(token, *probes, bits.len()).all(|(byte, bit)| bits[byte] & bit != 0)
+    }
+
+    /// Whether the frame may hold a line that a query finds which needs this. If this is false, it does not.
+    pub fn may_match(&self, needs: &Needs) -> bool {
+        needs.allow(&|folded| token::all(folded).all(|token| self.may_contain(token)))
     }
 
     /// Bytes it takes.
@@ -107,7 +113,6 @@ impl std::hash::Hasher for TokenHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::token;
 
     fn numbers(range: std::ops::Range<u32>) -> HashSet<Token, TokenHasher> {
         range.flat_map(|n| token::all(format!("n{n}").as_bytes()).collect::<Vec<_>>()).collect()

@@ -17,7 +17,8 @@
 //!
 //! Invariant: a frame says everything about itself; the index is a function of the frames and repeats them.
 //!
-//! Invariant: a frame holds whole lines of each stream; only one longer than [`LONGEST_LINE`] is cut.
+//! Invariant: a frame holds whole lines of each stream; one longer than [`LONGEST_LINE`] is cut into pieces of that size
+//! as a search cuts it, and a frame holds whole pieces.
 //!
 //! Invariant: a filter knows every token of its frame. It may claim others, never deny one.
 //!
@@ -46,7 +47,7 @@ pub use filter::Filter;
 pub use frame::{Frame, Run};
 pub use limits::LONGEST_LINE;
 pub use repair::{Damage, Repaired, repair};
-pub use section::Section;
+pub use section::{Newlines, Section};
 pub use segment::{Kept, Segment};
 pub use source::Source;
 pub use token::Token;

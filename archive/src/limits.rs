@@ -6,8 +6,8 @@ pub const FRAME_TARGET: usize = 1024 * 1024;
 pub const FRAME_RAW: usize = 4 * FRAME_TARGET;
 /// Most bytes of a frame's body: zstd adds less than this to what cannot be compressed.
 pub const FRAME_STORED: usize = FRAME_RAW + 64 * 1024;
-/// Most bytes of an unfinished line that are held back for the next frame.
-pub const LONGEST_LINE: usize = 64 * 1024;
+/// Most bytes of an unfinished line that are held back for the next frame: a search takes longer ones in pieces, too.
+pub const LONGEST_LINE: usize = dockmgr_core::search::MAX_LINE;
 /// Most frames: a segment holds about 1 GiB of output at most, and its writer 64 MiB of filters.
 pub const FRAMES: usize = 1024;
 /// Most sections of all frames: what an open segment keeps in memory for each is about 150 bytes.

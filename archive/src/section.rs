@@ -1,7 +1,7 @@
 //! A stretch of one attempt's output inside a frame.
 //!
 //! ```text
-//!   section  job, task, attempt | from of stdout, stderr | lengths of stdout, stderr | end
+//!   section  job, task, attempt | for stdout and for stderr: from, length, newlines | end
 //!   end      0 not here | 1 complete | 2, length, the end as `core::log::frame` writes it
 //! ```
 //!
@@ -30,14 +30,35 @@ pub struct Section {
     pub from: Offsets,
     /// Where they stand behind it.
     pub to: Offsets,
+    /// How many newlines are in it, so that lines behind a frame that is not read can be numbered.
+    pub newlines: Newlines,
     /// The end of the attempt's output, if it is here.
     pub end: Option<End>,
+}
+
+/// A count for each stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Newlines {
+    /// Of stdout.
+    pub stdout: u64,
+    /// Of stderr.
+    pub stderr: u64,
+}
+
+impl Newlines {
+    /// The count of one stream.
+    pub fn of(self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Stdout => self.stdout,
+            Stream::Stderr => self.stderr,
+        }
+    }
 }
 
 impl Section {
     /// A section in which nothing is yet.
     pub(crate) fn begin(attempt: AttemptId, from: Offsets) -> Self {
-        Self { attempt, from, to: from, end: None }
+        Self { attempt, from, to: from, newlines: Newlines::default(), end: None }
     }
 
     /// Bytes of output in it.
@@ -61,6 +82,7 @@ pub(crate) fn put(out: &mut Vec<u8>, section: &Section, before: Option<AttemptId
     for stream in Stream::ALL {
         fields::put(out, section.from.of(stream));
         fields::put(out, section.to.of(stream) - section.from.of(stream));
+        fields::put(out, section.newlines.of(stream));
     }
     match &section.end {
         None => fields::put(out, NO_END),
@@ -83,9 +105,16 @@ pub(crate) fn take(fields: &mut Fields<'_>, before: Option<AttemptId>) -> Result
     let attempt = AttemptId::from_parts(job, short(task)?, short(number)?).ok_or(Corrupt::Form)?;
     let mut section = Section::begin(attempt, Offsets::default());
     for stream in Stream::ALL {
-        let from = fields.number()?;
+        let (from, len, newlines) = (fields.number()?, fields.number()?, fields.number()?);
         section.from.set(stream, from);
-        section.to.set(stream, from.checked_add(fields.number()?).ok_or(Corrupt::Form)?);
+        section.to.set(stream, from.checked_add(len).ok_or(Corrupt::Form)?);
+        match stream {
+            Stream::Stdout => section.newlines.stdout = newlines,
+            Stream::Stderr => section.newlines.stderr = newlines,
+        }
+        if newlines > len {
+            return Err(Corrupt::Form);
+        }
     }
     section.end = match fields.number()? {
         NO_END => None,

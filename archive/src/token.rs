@@ -1,9 +1,5 @@
-//! The words of a text, as the filters of frames know them.
-//!
-//! A token is a longest run of ASCII letters, digits, `_` and bytes that are not ASCII, with the letters in lower case;
-//! every other byte separates. So `GET /api/v1 trace_id=9F` has the tokens `get`, `api`, `v1`, `trace_id` and `9f`.
-//! Letters outside ASCII are taken as they are: who compares those in both cases must not prune by a token, and because
-//! the Kelvin sign and the long s fold to `k` and `s`, neither by one that has these letters.
+//! The words of a text, as the filters of frames know them: the hashes of the tokens of `core::search`, folded. The text
+//! is read once, without taking its tokens out.
 //!
 //! The hashes are part of the format of segments.
 
@@ -11,18 +7,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub(crate) u64);
 
-/// Every token of `text`, the first and the last one included: what a text contains that has `text` in it as whole words.
+/// Every token of `text`, in order.
 pub fn all(text: &[u8]) -> impl Iterator<Item = Token> {
     Tokens(text)
-}
-
-/// The tokens that any text contains which has `literal` in it anywhere, even in the middle of words: those with a
-/// separator on both sides inside the literal. None for a single word.
-pub fn within(literal: &[u8]) -> impl Iterator<Item = Token> {
-    let is_separator = |byte: &u8| folded(*byte) == SEPARATOR;
-    let first = literal.iter().position(is_separator).unwrap_or(literal.len());
-    let last = literal.iter().rposition(is_separator).unwrap_or(first);
-    Tokens(&literal[first..last.max(first)])
 }
 
 /// What [`FOLDED`] has for a byte that is in no token.
@@ -80,47 +67,25 @@ fn mixed(mut hash: u64) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
+    use dockmgr_core::search;
     use proptest::prelude::*;
 
     use super::*;
-
-    fn set(tokens: impl Iterator<Item = Token>) -> BTreeSet<Token> {
-        tokens.collect()
-    }
-
-    #[test]
-    fn a_text_is_cut_at_everything_but_letters_digits_and_underscores() {
-        let text = "GET /api/v1 trace_id=9F\u{e9}!".as_bytes();
-        let words = ["get", "api", "v1", "trace_id", "9f\u{e9}"];
-        let expected: Vec<Token> = words.iter().flat_map(|word| all(word.as_bytes())).collect();
-        assert_eq!(all(text).collect::<Vec<_>>(), expected);
-        assert_eq!(all(b"").count() + all(b" -\n").count(), 0);
-    }
 
     #[test]
     fn hashes_stay_as_they_are_stored() {
         assert_eq!(all(b"Error").next(), Some(Token(0xfc80_d452_13e4_b6c6)));
     }
 
-    #[test]
-    fn only_what_is_bounded_inside_a_literal_is_certain() {
-        assert_eq!(set(within(b"x=error code=5")), set(all(b"error code")));
-        assert_eq!(within(b"needle").count() + within(b"").count(), 0);
-        assert_eq!(set(within(b" needle ")), set(all(b"needle")));
-        assert_eq!(within(b"two words").count() + within(b" word").count() + within(b"-").count(), 0);
-    }
-
     proptest! {
         #[test]
-        fn a_text_has_every_token_that_is_certain_of_a_part_of_it(
-            text in "[ab _=\u{e9}A]{0,40}", from in 0usize..40, len in 0usize..40,
-        ) {
-            let bytes = text.as_bytes();
-            let from = from.min(bytes.len());
-            let part = &bytes[from..(from + len).min(bytes.len())];
-            prop_assert!(set(within(part)).is_subset(&set(all(bytes))));
+        fn tokens_are_those_that_queries_ask_for(text in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let mut folded = Vec::new();
+            let asked = search::tokens(&text).flat_map(|token| {
+                search::fold(token, &mut folded);
+                all(&folded).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(all(&text).collect::<Vec<_>>(), asked.collect::<Vec<_>>());
         }
     }
 }

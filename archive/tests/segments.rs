@@ -8,6 +8,7 @@ use bytes::Bytes;
 use dockmgr_archive::{Corrupt, Error, Part, Segment, Source, Writer, limits, repair, token};
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::{Entry, Offsets, Stream};
+use dockmgr_core::search::Query;
 use kept::{Log, attempt, log, logs, record, sealed};
 use proptest::prelude::*;
 
@@ -38,6 +39,13 @@ fn assert_index(segment: &Segment<impl Source>) -> Result<(), Error> {
         let (frame, filter) = (segment.frame(number)?, segment.filter(number)?);
         let runs: Vec<_> = frame.runs().collect();
         assert!(runs.iter().flat_map(|run| token::all(&run.bytes)).all(|token| filter.may_contain(token)));
+        for (section, stream) in frame.sections().flat_map(|s| Stream::ALL.map(|stream| (s, stream))) {
+            let run = runs.iter().find(|run| {
+                (run.attempt, run.stream, run.offset) == (section.attempt, stream, section.from.of(stream))
+            });
+            let newlines = run.map_or(0, |run| memchr::memchr_iter(b'\n', &run.bytes).count());
+            assert_eq!(section.newlines.of(stream), newlines as u64);
+        }
         let lines: usize = runs.iter().map(|run| run.bytes.split_inclusive(|b| *b == b'\n').count()).sum();
         assert_eq!(entry.lines, lines as u64);
         let times: BTreeSet<_> = frame.entries().filter_map(|(_, entry)| kept::time(&entry)).collect();
@@ -47,7 +55,7 @@ fn assert_index(segment: &Segment<impl Source>) -> Result<(), Error> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
     fn the_same_bytes_offsets_times_and_marks_come_out(logs in logs()) {
@@ -67,6 +75,39 @@ proptest! {
         let segment = open(&bytes);
         prop_assert_eq!(&repaired.segment.frames[..], segment.frames());
         prop_assert_eq!(Bytes::from(repaired.segment.out), bytes);
+    }
+
+    #[test]
+    fn a_search_sees_the_same_lines_frame_by_frame_as_from_the_whole(logs in logs()) {
+        let segment = open(&sealed(&logs));
+        let mut seen = BTreeSet::new();
+        for number in 0..segment.frames().len() {
+            let frame = segment.frame(number).expect("readable");
+            let sections: Vec<AttemptId> = frame.sections().map(|section| section.attempt).collect();
+            for id in sections {
+                seen.extend(kept::lines(id, frame.entries().filter(|(of, _)| *of == id).map(|(_, entry)| entry)));
+            }
+        }
+        let whole = logs.iter().flat_map(|(id, _, entries)| kept::lines(*id, entries.iter().cloned()));
+        prop_assert!(seen == whole.collect(), "the lines differ");
+    }
+
+    #[test]
+    fn a_frame_with_a_line_that_a_query_finds_is_never_left_out(
+        lines in proptest::collection::vec("[abAB =._\"/é-]{0,20}", 0..20),
+    ) {
+        let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        let bytes = sealed(&[(attempt(1), Offsets::default(), vec![record(Stream::Stdout, 0, 1, text.as_bytes())])]);
+        let segment = open(&bytes);
+        let queries = ["a", "ab*", "*b", "\"a b\"", "a b", "a OR b", "NOT a", "/a b a/", "/a+b/", "a=b", "é", "*\"b a\"*"];
+        for (number, _) in segment.frames().iter().enumerate() {
+            let filter = segment.filter(number).expect("readable");
+            for text in queries {
+                let query = Query::parse(text).expect("a query");
+                let found = lines.iter().any(|line| query.matches(Stream::Stdout, line.as_bytes()));
+                prop_assert!(!found || filter.may_match(&query.needs()), "{}", text);
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,6 @@ pub mod guard;
 pub mod health;
 pub mod images;
 pub mod journal;
-pub mod metrics;
 pub mod outbox;
 pub mod runtime;
 pub mod session;

@@ -5,11 +5,11 @@ use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::frame::MAX_PAYLOAD;
 use dockmgr_core::log::{End, Entry, Offsets, Stream};
 use dockmgr_core::time::WallTime;
-use memchr::memrchr;
+use memchr::{memchr_iter, memrchr};
 
 use super::{Part, Piece};
 use crate::section::{self, weight};
-use crate::{LONGEST_LINE, Section, fields, limits};
+use crate::{LONGEST_LINE, Newlines, Section, fields, limits};
 
 /// What a record counts for beside its bytes, and a section: about what they take.
 const PIECE_WEIGHT: usize = 4;
@@ -112,7 +112,9 @@ impl Builder {
         fields::put_len(&mut out, parts.len());
         let mut before = None;
         for part in &parts {
-            section::put(&mut out, &part.section, before);
+            let count = |bytes| memchr_iter(b'\n', bytes).count() as u64;
+            let newlines = Newlines { stdout: count(&part.stdout), stderr: count(&part.stderr) };
+            section::put(&mut out, &Section { newlines, ..part.section.clone() }, before);
             before = Some(part.section.attempt);
         }
         for part in &parts {
@@ -166,18 +168,19 @@ impl Growing {
         }
     }
 
-    /// Takes off what follows the last newline of each stream, if it is not too long for that.
+    /// Takes off what follows the last newline of each stream; of a line that is too long, what follows its last piece
+    /// of [`LONGEST_LINE`].
     fn split_unfinished(&mut self) -> Self {
         let mut later = Self::begin(self.section.attempt, self.section.to);
         let mut missing = Offsets::default();
         for stream in Stream::ALL {
             let bytes = self.bytes(stream);
             let whole = memrchr(b'\n', bytes).map_or(0, |at| at + 1);
-            if bytes.len() - whole <= LONGEST_LINE {
-                let rest = bytes.split_off(whole);
-                missing.set(stream, rest.len() as u64);
-                *later.bytes(stream) = rest;
-            }
+            // The rest is never empty: a newline alone would be a line of its own.
+            let pieces = (bytes.len() - whole).saturating_sub(1) / LONGEST_LINE;
+            let rest = bytes.split_off(whole + pieces * LONGEST_LINE);
+            missing.set(stream, rest.len() as u64);
+            *later.bytes(stream) = rest;
             let from = self.section.to.of(stream) - missing.of(stream);
             self.section.to.set(stream, from);
             later.section.from.set(stream, from);

@@ -53,17 +53,18 @@ fn a_run_is_one_stream_without_gaps_and_knows_when_each_byte_was_seen() {
 }
 
 #[test]
-fn unfinished_lines_go_to_the_next_frame_unless_they_are_too_long() {
+fn unfinished_lines_go_to_the_next_frame_and_of_one_too_long_what_follows_its_pieces() {
     let mut frame = Builder::default();
     frame.begin(attempt(0), Offsets::default());
     frame.add(Stream::Stdout, WallTime(1), b"whole\nunfin");
-    frame.add(Stream::Stderr, WallTime(2), &vec![b'x'; LONGEST + 1]);
+    frame.add(Stream::Stderr, WallTime(2), &vec![b'x'; 2 * LONGEST + 1]);
     frame.add(Stream::Stdout, WallTime(3), b"ished");
     let next = frame.split_unfinished();
     let kept: Vec<_> = entries(&frame).into_iter().map(|(_, entry)| entry.payload_len()).collect();
-    assert_eq!(kept, ["whole\n".len(), LONGEST + 1]);
+    assert_eq!(kept, ["whole\n".len(), 2 * LONGEST]);
     let moved = [
         (attempt(0), record(Stream::Stdout, 6, 1, "unfin")),
+        (attempt(0), record(Stream::Stderr, 2 * LONGEST as u64, 2, "x")),
         (attempt(0), record(Stream::Stdout, 11, 3, "ished")),
     ];
     assert_eq!(entries(&next), moved);

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use dockmgr_archive::Writer;
 use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::{End, Entry, Mark, Offsets, Record, Stream};
+use dockmgr_core::search::LineSplitter;
 use dockmgr_core::time::WallTime;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -85,6 +86,23 @@ pub(crate) fn time(entry: &Entry) -> Option<WallTime> {
         Entry::Data(record) => Some(record.time),
         Entry::End(_) => None,
     }
+}
+
+/// Where the lines of some output begin, and what they are.
+pub(crate) fn lines(
+    attempt: AttemptId,
+    entries: impl Iterator<Item = Entry>,
+) -> Vec<(AttemptId, Stream, u64, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut splitter = LineSplitter::default();
+    for entry in entries {
+        if let Entry::Data(record) = entry {
+            splitter
+                .push(&record, |line| found.push((attempt, line.stream, line.offset, line.bytes.to_vec())));
+        }
+    }
+    splitter.finish(|line| found.push((attempt, line.stream, line.offset, line.bytes.to_vec())));
+    found
 }
 
 pub(crate) fn sealed(logs: &[Given]) -> Bytes {
