@@ -13,6 +13,8 @@ use dockmgr_core::ids::ClusterId;
 use dockmgr_core::spec::Defaults;
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::error_chain::Chain;
+use dockmgr_support::metrics::disks::Disks;
+use dockmgr_support::metrics::{self, Listener};
 use dockmgr_support::tasks::Tasks;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -23,6 +25,8 @@ use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
 use crate::forward::{ForwardLayer, Leading, Place, peer_tls};
 use crate::logs::{self, LogStore, Sharing};
+use crate::metrics::Metrics;
+use crate::metrics::page::CoordinatorPage;
 use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
@@ -59,6 +63,9 @@ pub enum Error {
     /// The kept output cannot be used.
     #[error("keep the output of jobs")]
     Logs(#[from] logs::Error),
+    /// The numbers cannot be shown.
+    #[error("show numbers")]
+    Metrics(#[from] metrics::Error),
 }
 
 impl Error {
@@ -66,7 +73,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(store::Error::Locked { .. }) => 75,
-            Self::Data { .. } | Self::Store(_) | Self::Server(_) | Self::Logs(_) => 1,
+            Self::Data { .. } | Self::Store(_) | Self::Server(_) | Self::Logs(_) | Self::Metrics(_) => 1,
         }
     }
 }
@@ -77,7 +84,9 @@ impl Error {
 /// [`Error`] when it cannot go on.
 pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Result<(), Error> {
     make_private(&config.data).map_err(|source| Error::Data { path: config.data.clone(), source })?;
+    let metrics = Metrics::default();
     let Some(store) = open(&config.store, &stop).await? else { return Ok(()) };
+    let store = store.metered(metrics.store.clone());
     let witness = Witness::new(&config.data);
     if !believe(&witness, &store, config.accept_data_loss, &stop).await? {
         return Ok(());
@@ -86,7 +95,8 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(Outlook::default());
     let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());
-    let bound = bind(&config, &handle, &leading, &log_store, tasks).await?;
+    let bound = bind(&config, &handle, &leading, &log_store, &metrics, tasks).await?;
+    show_metrics(&config, &handle, &leading, &log_store, &metrics, tasks).await?;
     let url = config.public_url(bound.address);
     leading.set_own_address(&url);
     let candidate = Candidate { name: format!("coordinator-{}", std::process::id()), address: url };
@@ -100,7 +110,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
         store::Config::Memory | store::Config::Redb(_) => None,
         store::Config::Etcd(etcd) => etcd.compaction,
     };
-    let terms = Terms { store, config: config.cluster.clone(), compaction };
+    let terms = Terms { store, config: config.cluster.clone(), compaction, metrics };
     let closing = CancellationToken::new();
     let serving = tasks.spawn("api", bound.run(closing.clone()));
     let ended = tokio::select! {
@@ -212,6 +222,7 @@ async fn bind(
     handle: &Handle,
     leading: &Leading,
     log_store: &LogStore,
+    metrics: &Metrics,
     tasks: &Tasks,
 ) -> Result<Bound, Error> {
     let (doomed_logs, doomed) = mpsc::channel(retention::DOOMED_BOUND);
@@ -228,17 +239,37 @@ async fn bind(
     let defaults = Defaults { image: config.default_image.clone() };
     let services = Services {
         jobs: Jobs::new(handle.clone(), defaults, doomed_logs),
-        logs: Logs::new(handle.clone(), log_store.clone()),
+        logs: Logs::new(handle.clone(), log_store.clone(), metrics.logs.read.clone()),
         nodes: Nodes::new(handle.clone()),
         events: Events::new(handle.clone()),
         workers: Workers::new(
             SessionDesk::new(handle.clone(), tasks.clone()),
-            UploadDesk::new(handle.clone(), log_store.clone(), tasks.clone()),
+            UploadDesk::new(handle.clone(), log_store.clone(), tasks.clone(), metrics.logs.received.clone()),
         ),
         gate: Gate::new(config.token.clone()),
         forward: ForwardLayer::new(leading.clone(), config.tls.as_ref().map(peer_tls)),
+        calls: metrics.calls.clone(),
     };
     Ok(server::bind(config.listen, config.tls.as_ref(), config.connections, services).await?)
+}
+
+/// Shows the numbers, where that is asked for.
+async fn show_metrics(
+    config: &Config,
+    handle: &Handle,
+    leading: &Leading,
+    log_store: &LogStore,
+    metrics: &Metrics,
+    tasks: &Tasks,
+) -> Result<(), Error> {
+    let Some(settings) = &config.metrics else { return Ok(()) };
+    let listener = Listener::bind(settings).await?;
+    tracing::info!(address = %listener.address(), "numbers are shown at /metrics");
+    let disks = Disks::new(vec![("data", config.data.clone()), ("logs", config.logs.clone())]);
+    let page =
+        CoordinatorPage::new(metrics.clone(), handle.clone(), leading.clone(), log_store.clone(), disks);
+    tasks.spawn("metrics", listener.run(page, tasks.clone()));
+    Ok(())
 }
 
 /// Whether other coordinators may use the log folder, too.

@@ -14,6 +14,7 @@ use clap::{Parser, ValueEnum};
 use dockmgr_core::cluster;
 use dockmgr_core::spec::ImageRef;
 use dockmgr_support::channel::Address;
+use dockmgr_support::metrics;
 use dockmgr_support::secret::{self, ApiToken};
 use dockmgr_support::telemetry::Format;
 
@@ -108,6 +109,12 @@ pub struct Args {
     /// Image of jobs that name none.
     #[arg(long, env = "DOCKMGR_DEFAULT_IMAGE", value_name = "IMAGE")]
     default_image: Option<String>,
+    /// Address to show numbers for Prometheus on, at /metrics; off unless given.
+    #[arg(long, env = "DOCKMGR_METRICS_LISTEN", value_name = "ADDR")]
+    metrics_listen: Option<String>,
+    /// File with a token that readers of the numbers must send; needed off loopback. Not the API's: it travels in the clear.
+    #[arg(long, env = "DOCKMGR_METRICS_TOKEN_FILE", value_name = "FILE")]
+    metrics_token_file: Option<PathBuf>,
     #[command(flatten)]
     timing: timing::Flags,
     /// Settings file (TOML).
@@ -156,6 +163,8 @@ pub struct Config {
     pub accept_data_loss: bool,
     /// How the cluster decides: when workers are suspected, fenced and given up, how long ended jobs are kept.
     pub cluster: cluster::Config,
+    /// Where numbers are shown, if at all.
+    pub metrics: Option<metrics::Settings>,
 }
 
 /// How many connections there may be.
@@ -210,6 +219,9 @@ pub enum Error {
     /// A token file cannot be used.
     #[error(transparent)]
     Token(#[from] secret::Error),
+    /// The numbers cannot be shown as asked for.
+    #[error(transparent)]
+    Metrics(#[from] metrics::SettingsError),
     /// A setting is wrong, or two do not fit together.
     #[error("{setting}: {problem}")]
     Setting {
@@ -253,6 +265,10 @@ impl Config {
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
         let accept_data_loss = args.accept_data_loss;
+        let metrics = metrics::Settings::new(
+            args.metrics_listen.or(file.metrics_listen).as_deref(),
+            args.metrics_token_file.or(file.metrics_token_file).as_deref(),
+        )?;
         Ok(Self {
             listen,
             advertise,
@@ -265,6 +281,7 @@ impl Config {
             default_image,
             accept_data_loss,
             cluster,
+            metrics,
         })
     }
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod controller;
 mod forward;
 pub mod logs;
+pub mod metrics;
 mod retention;
 mod rpc;
 mod server;

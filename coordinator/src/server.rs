@@ -3,7 +3,8 @@
 //! Owns every transport limit. What the services do is theirs.
 //!
 //! ```text
-//! accept -> admission (a place, or refused) -> connection (patience, cut) -> entrance (deadline) -> gate -> services
+//! accept -> admission (a place, or refused) -> connection (patience, cut) -> calls (counted) -> entrance (deadline)
+//!        -> gate -> services
 //! ```
 
 mod accept;
@@ -33,6 +34,7 @@ use tower::layer::util::{Identity, Stack};
 
 use crate::config::{Allowed, Tls};
 use crate::forward::ForwardLayer;
+use crate::metrics::calls::Calls;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Workers};
 
 use admission::Admission;
@@ -49,6 +51,8 @@ pub(crate) struct Services {
     pub(crate) gate: Gate,
     /// Answers calls at the leader, wherever that is.
     pub(crate) forward: ForwardLayer,
+    /// Counts every call.
+    pub(crate) calls: Calls,
 }
 
 /// Names of the public services, for health.
@@ -62,7 +66,7 @@ const SERVICES: [&str; 6] = [
 ];
 
 /// What every call passes through.
-type Layers = Stack<ForwardLayer, Stack<EntranceLayer, Identity>>;
+type Layers = Stack<ForwardLayer, Stack<EntranceLayer, Stack<Calls, Identity>>>;
 
 /// A server that is bound and can be run.
 pub(crate) struct Bound {
@@ -144,7 +148,7 @@ pub(crate) async fn bind(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(Error::Reflection)?;
-    let mut server = limits::builder().layer(services.forward);
+    let mut server = limits::builder(services.calls).layer(services.forward);
     if let Some(tls) = tls {
         server = server.tls_config(tls_config(tls)).map_err(Error::Tls)?;
     }

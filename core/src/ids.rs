@@ -24,6 +24,8 @@ pub struct JobId(NonZeroU64);
 impl JobId {
     /// The first job of every cluster, and the smallest id.
     pub const FIRST: Self = Self(NonZeroU64::MIN);
+    /// Larger than the id of any job there will be.
+    pub(crate) const MAX: Self = Self(NonZeroU64::MAX);
 
     /// Makes a job id; `None` for 0, which no job has.
     pub fn new(number: u64) -> Option<Self> {

@@ -4,7 +4,7 @@
 # Usage: deploy/host/setup.sh [--build] [--docker] [--test]     (no argument: --build --docker)
 #   --build   what compiling needs: a C compiler, the protobuf compiler
 #   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
-#   --test    what the tests need besides: etcd, a Docker registry, jq, strace, zstd, Python's gRPC, network namespaces
+#   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, Python's gRPC, network namespaces
 # Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
 # Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
 set -euo pipefail
@@ -62,7 +62,7 @@ setup_build() {
 setup_test() {
     local packages package
     mapfile -t packages < <(missing etcd=etcd-server etcdctl=etcd-client docker-registry=docker-registry jq=jq \
-        python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd)
+        promtool=prometheus python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd)
     /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
     if [ ${#packages[@]} -gt 0 ]; then
         install "${packages[@]}"
@@ -71,6 +71,7 @@ setup_test() {
             case $package in
                 etcd-server) stop_service etcd ;;
                 docker-registry) stop_service docker-registry ;;
+                prometheus) stop_service prometheus ;;
             esac
         done
     fi
@@ -81,6 +82,8 @@ stop_service() {
     if has_systemd; then
         say "stopping and disabling the service $1 that its package started"
         "${SUDO[@]}" systemctl disable --now "$1" >/dev/null 2>&1 || true
+    elif [ -x "/etc/init.d/$1" ]; then
+        "${SUDO[@]}" "/etc/init.d/$1" stop >/dev/null 2>&1 || true
     fi
 }
 

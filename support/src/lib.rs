@@ -9,6 +9,7 @@ pub mod crypto;
 pub mod dev_token;
 pub mod error_chain;
 pub mod log_file;
+pub mod metrics;
 pub mod route;
 pub mod secret;
 pub mod shutdown;

@@ -9,6 +9,7 @@ mod several;
 pub use builder::{Builder, Runtime, Store};
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -311,6 +312,24 @@ impl Cluster {
         let mut files = Vec::new();
         files_below(&self.coordinator_folder().join("logs"), &mut files);
         files.iter().filter_map(|file| std::fs::metadata(file).ok()).map(|about| about.len()).sum()
+    }
+
+    /// Where a program shows its numbers, by its log: `coordinator`, `coordinator-1`, `worker-0`.
+    ///
+    /// # Panics
+    /// Unless it was started with `--metrics-listen`.
+    pub async fn metrics_address(&self, program: &str) -> SocketAddr {
+        let path = self.folder.path().join(format!("{program}.log"));
+        wait_until("the address of the numbers", STEP_LIMIT, async || {
+            let log = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+            // The last start counts.
+            let line = log.lines().rev().find(|line| line.contains("numbers are shown")).ok_or("no line")?;
+            let plain = line.split("address=").nth(1).ok_or("no address")?;
+            let end =
+                plain.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | ':'))).unwrap_or(plain.len());
+            plain[..end].parse().map_err(|_| format!("'{plain}'"))
+        })
+        .await
     }
 
     /// Waits until the coordinator's log has a line with `text`.

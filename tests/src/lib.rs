@@ -18,6 +18,7 @@ pub mod own_daemon;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod prometheus;
 pub mod proxy;
 pub mod raw;
 pub mod registry;

@@ -62,6 +62,19 @@ pub fn strace() {
     }
 }
 
+/// What tests that start a Prometheus or ask its tool need.
+///
+/// # Panics
+/// Without them.
+pub fn prometheus() {
+    for program in ["prometheus", "promtool"] {
+        let found = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+        if let Err(error) = found {
+            panic!("no {program} here ({error}): run deploy/host/setup.sh --test");
+        }
+    }
+}
+
 /// Whether the long versions run.
 pub fn full() -> bool {
     env::var("DOCKMGR_FULL").is_ok_and(|value| value == "1")

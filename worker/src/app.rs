@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use dockmgr_core::agent::ContainerIdentity;
 use dockmgr_core::ids::{Incarnation, NodeId};
+use dockmgr_support::metrics::Listener;
+use dockmgr_support::metrics::disks::Disks;
 use dockmgr_support::shutdown;
 use dockmgr_support::tasks::Tasks;
 use tokio::sync::Semaphore;
@@ -25,6 +27,7 @@ use crate::guard::{Keeper, Mode, Records};
 use crate::health::{Health, probe_forever};
 use crate::images::{ImageNames, Images, Index, clean_up_forever, list_forever};
 use crate::journal::{Journal, JournalFile};
+use crate::metrics::{Metrics, WorkerPage};
 use crate::outbox::Outbox;
 use crate::runtime::AnyRuntime;
 use crate::runtime::docker::Docker;
@@ -73,21 +76,22 @@ async fn serve(
     health.probe(&runtime, data.root(), config.watermark).await;
     let boot_id = boot_id(&config.boot_id_file)?;
     let contact = LeaderContact::open(data.root(), &boot_id).context("open the contact file")?;
-    let guard = guard_records(&config, data.root(), &boot_id)?;
+    let metrics = Metrics::default();
     let context = Arc::new(Context {
         journal: Journal::start(journal, tasks, broken.clone()),
         outbox: Outbox::new(data.starts()),
         spool: Spool::open(data.root().join("spool")).await.context("open the spool")?,
-        images: images(&config, &runtime, data.root(), tasks),
+        images: images(&config, &runtime, data.root(), tasks, &metrics),
         health: health.clone(),
         identity: Arc::new(identity(&data)),
         node_name: config.name.clone(),
+        guard: guard_records(&config, data.root(), &boot_id)?,
         boot_id,
         contact,
-        guard,
         allowed_mounts: AllowedMounts::new(&config.allow_mounts)
             .context("find the folders of --allow-mount")?,
         starts: Arc::new(Semaphore::new(starts())),
+        metrics,
         tasks: tasks.clone(),
         runtime: runtime.clone(),
     });
@@ -105,8 +109,8 @@ async fn serve(
     keep_guard(&config, &attempts, data_root.as_path(), tasks).await?;
     attempts.adopt(entries);
     background(&config, tasks, &attempts, names);
-    let upload = upload(&config, node_id, node.incarnation, &attempts);
-    tasks.spawn("upload", upload.run(tasks.token().clone()));
+    show_metrics(&config, tasks, &attempts).await?;
+    tasks.spawn("upload", upload(&config, node_id, node.incarnation, &attempts).run(tasks.token().clone()));
     let session =
         Session { node, attempts, coordinators: config.coordinators, credentials: config.credentials };
     // It ends after a signal, when it has said goodbye; or when nothing can be remembered any more: then the supervisor
@@ -143,6 +147,7 @@ fn upload(config: &Config, node: NodeId, incarnation: Incarnation, attempts: &At
         incarnation,
         coordinators: config.coordinators.clone(),
         credentials: config.credentials.clone(),
+        sent: attempts.context().metrics.sent.clone(),
         delivered: Arc::new(move |attempt| delivered.log_end_durable(attempt)),
     }
 }
@@ -167,6 +172,16 @@ fn background(
     tasks.spawn("fence", watch_forever(attempts.clone(), token()));
 }
 
+/// Shows the numbers, where that is asked for.
+async fn show_metrics(config: &Config, tasks: &Tasks, attempts: &Attempts) -> anyhow::Result<()> {
+    let Some(settings) = &config.metrics else { return Ok(()) };
+    let listener = Listener::bind(settings).await?;
+    tracing::info!(address = %listener.address(), "numbers are shown at /metrics");
+    let page = WorkerPage::new(attempts.clone(), Disks::new(vec![("data", config.data.clone())]));
+    tasks.spawn("metrics", listener.run(page, tasks.clone()));
+    Ok(())
+}
+
 fn runtime(config: &Config, root: &Path) -> anyhow::Result<AnyRuntime> {
     Ok(match config.runtime {
         RuntimeChoice::Docker => AnyRuntime::Docker(Docker::new(&config.docker)),
@@ -177,10 +192,10 @@ fn runtime(config: &Config, root: &Path) -> anyhow::Result<AnyRuntime> {
     })
 }
 
-fn images(config: &Config, runtime: &AnyRuntime, root: &Path, tasks: &Tasks) -> Images {
+fn images(config: &Config, runtime: &AnyRuntime, root: &Path, tasks: &Tasks, metrics: &Metrics) -> Images {
     let (folder, home) = &config.docker_config;
     let credentials = Credentials::from_environment(folder.as_deref(), home.as_deref());
-    Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone())
+    Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone(), metrics.clone())
 }
 
 /// Whose containers these are, if the folder has joined a cluster before.

@@ -16,6 +16,7 @@ pub mod guard;
 pub mod health;
 pub mod images;
 pub mod journal;
+pub mod metrics;
 pub mod outbox;
 pub mod runtime;
 pub mod session;

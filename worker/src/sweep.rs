@@ -50,6 +50,7 @@ pub(crate) async fn sweep(attempts: &Attempts) -> Result<(), Error> {
         if is_stray(attempts, id).await? {
             tracing::warn!(container_id = %id, "removing a container that no attempt knows");
             attempts.context().runtime.remove(id, true).await?;
+            attempts.context().metrics.stray_removed();
         }
     }
     Ok(())

@@ -22,6 +22,7 @@ use dockmgr_worker::fence::LeaderContact;
 use dockmgr_worker::health::Health;
 use dockmgr_worker::images::{Images, Index};
 use dockmgr_worker::journal::{Journal, JournalFile};
+use dockmgr_worker::metrics::Metrics;
 use dockmgr_worker::outbox::Outbox;
 use dockmgr_worker::runtime::docker::auth::Credentials;
 use dockmgr_worker::runtime::docker::{DEFAULT_SOCKET, Docker};
@@ -76,7 +77,13 @@ impl Worker {
             journal: Journal::start(file, &tasks, CancellationToken::new()),
             outbox: Outbox::new(starts),
             spool: Spool::open(root.join("spool")).await.expect("the spool opens"),
-            images: Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone()),
+            images: Images::new(
+                runtime.clone(),
+                credentials,
+                Index::open(root),
+                tasks.clone(),
+                Metrics::default(),
+            ),
             health,
             contact,
             guard: None,
@@ -85,6 +92,7 @@ impl Worker {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            metrics: Metrics::default(),
             tasks: tasks.clone(),
             runtime,
         };

@@ -37,6 +37,8 @@ pub(super) struct File {
     pub(super) max_connections: Option<usize>,
     pub(super) max_connections_per_ip: Option<usize>,
     pub(super) default_image: Option<String>,
+    pub(super) metrics_listen: Option<String>,
+    pub(super) metrics_token_file: Option<PathBuf>,
     pub(super) timing: TimingText,
 }
 

@@ -15,6 +15,7 @@ use dockmgr_core::ids::JobId;
 use dockmgr_core::time::WallTime;
 
 use super::input::{Release, Waiting};
+use crate::metrics::facts::Fact;
 
 /// Effects of some events, in order.
 #[derive(Default)]
@@ -43,6 +44,8 @@ pub(super) struct Outbox {
     pub(super) deleted: Vec<(JobId, u64)>,
     /// Lines of the event log with the name of their node.
     pub(super) notes: Vec<(Note, String)>,
+    /// What of the notes is counted.
+    pub(super) facts: Vec<Fact>,
     /// When the last event of the group happened.
     pub(super) at: WallTime,
 }

@@ -29,8 +29,11 @@ use dockmgr_core::ids::{ClusterId, Epoch, NodeId};
 use dockmgr_core::time::{BootTime, Now, WallTime};
 use dockmgr_support::clock;
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::Metrics;
+use crate::metrics::facts::Fact;
 use crate::sessions::Sessions;
 use crate::store::{self, Lease, Store};
 
@@ -59,6 +62,8 @@ pub struct Terms {
     pub config: Config,
     /// What the leader lets the store forget.
     pub compaction: Option<store::Compaction>,
+    /// Where is counted what happens.
+    pub metrics: Metrics,
 }
 
 /// Makes the publisher of terms and the handle that follows it.
@@ -234,17 +239,19 @@ impl Controller<'_> {
 
     fn step(&mut self, event: Event) {
         let now = now();
+        let began = Instant::now();
         let mut effects = self.cluster.step(now, event);
+        self.terms.metrics.jobs.pass(began.elapsed());
         for node in std::mem::take(&mut effects.hang_ups) {
             self.sessions.hang_up(node);
         }
         self.group.add(&mut effects);
         self.group.outbox.at = now.wall;
-        self.note(effects);
+        self.note(effects, now.wall);
     }
 
     /// Adds what one step answers and tells to the open group.
-    fn note(&mut self, effects: Effects) {
+    fn note(&mut self, effects: Effects, now: WallTime) {
         self.wake_at = effects.wake_at;
         for (token, answer) in effects.answers {
             if let Some(waiting) = self.waiting.remove(&token) {
@@ -259,6 +266,7 @@ impl Controller<'_> {
         let revision = self.cluster.revision();
         self.group.outbox.deleted.extend(effects.deleted.into_iter().map(|job| (job, revision)));
         for note in effects.notes {
+            self.group.outbox.facts.extend(Fact::of(&self.cluster, &note, now));
             let name = note.node.map(|node| self.node_name(node)).unwrap_or_default();
             self.group.outbox.notes.push((note, name));
         }
@@ -299,6 +307,11 @@ impl Controller<'_> {
             release();
         }
         self.feed.publish(&outbox.changed, &outbox.deleted);
+        let meter = &self.terms.metrics.jobs;
+        meter.count(&outbox.facts);
+        for (note, _) in &outbox.notes {
+            meter.event(note.kind);
+        }
         self.feed.log(outbox.at, outbox.notes);
         Ok(())
     }

@@ -75,6 +75,7 @@ impl Controller<'_> {
             }
         });
         let note = Note { kind, job: None, attempt: None, node: None, message: message.to_owned() };
+        self.terms.metrics.jobs.event(kind);
         self.feed.log(now().wall, vec![(note, String::new())]);
     }
 

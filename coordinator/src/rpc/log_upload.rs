@@ -18,6 +18,7 @@ use dockmgr_proto::v1::{self, upload_logs_request::Message as Up, upload_logs_re
 use dockmgr_support::error_chain::Chain;
 use dockmgr_support::tasks::Tasks;
 use futures_util::Stream;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -49,12 +50,13 @@ pub(crate) struct UploadDesk<D = crate::controller::Handle> {
     directory: D,
     store: LogStore,
     tasks: Tasks,
+    received: Counter,
 }
 
 impl<D: AttemptDirectory<Error = crate::controller::Error>> UploadDesk<D> {
-    /// Takes uploads of the attempts `directory` knows into `store`.
-    pub(crate) fn new(directory: D, store: LogStore, tasks: Tasks) -> Self {
-        Self { directory, store, tasks }
+    /// Takes uploads of the attempts `directory` knows into `store`; `received` counts their bytes.
+    pub(crate) fn new(directory: D, store: LogStore, tasks: Tasks, received: Counter) -> Self {
+        Self { directory, store, tasks, received }
     }
 
     /// Opens an upload: waits for its Hello and takes in what follows.
@@ -76,6 +78,7 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> UploadDesk<D> {
             store: self.store.clone(),
             tasks: self.tasks.clone(),
             node,
+            received: self.received.clone(),
             answers: answers.clone(),
             open: BTreeMap::new(),
             ungranted: CREDIT,
@@ -105,6 +108,7 @@ struct Ingest<D> {
     store: LogStore,
     tasks: Tasks,
     node: NodeId,
+    received: Counter,
     answers: Answers,
     open: BTreeMap<AttemptId, Open>,
     ungranted: u32,
@@ -186,8 +190,10 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
             // It was refused while this was on its way.
             return Ok(());
         }
+        let bytes = entry.payload_len() as u64;
         match self.store.append(attempt, vec![entry]).await {
             Ok(()) => {
+                self.received.inc_by(bytes);
                 self.open.entry(attempt).and_modify(|open| open.rewinding = false);
                 Ok(())
             }

@@ -12,6 +12,7 @@ use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, log_service_server::LogService, tail_logs_response::Event};
 use dockmgr_support::error_chain::Chain;
 use futures_util::Stream;
+use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Request, Response, Status};
 
 use super::log_source::{Kept, Source};
@@ -29,12 +30,13 @@ const MAX_TOKEN: usize = 64 * 1024;
 pub(crate) struct Logs {
     handle: Handle,
     store: LogStore,
+    read: Counter,
 }
 
 impl Logs {
-    /// Serves what `store` keeps of the jobs `handle` knows.
-    pub(crate) fn new(handle: Handle, store: LogStore) -> Self {
-        Self { handle, store }
+    /// Serves what `store` keeps of the jobs `handle` knows; `read` counts the bytes.
+    pub(crate) fn new(handle: Handle, store: LogStore, read: Counter) -> Self {
+        Self { handle, store, read }
     }
 }
 
@@ -55,14 +57,18 @@ impl LogService for Logs {
         }
         let tail = Tail::new(source, self.store.clone(), wanted, token);
         let tail = tail.map_err(|error| status::no_answer(&error))?;
-        let handle = self.handle.clone();
-        let steps = futures_util::stream::try_unfold((tail, handle), move |(mut tail, handle)| async move {
+        let (handle, read) = (self.handle.clone(), self.read.clone());
+        let from = (tail, handle, read);
+        let steps = futures_util::stream::try_unfold(from, move |(mut tail, handle, read)| async move {
             let Some((step, token)) = tail.next().await.map_err(|error| broken(job, &error))? else {
                 return Ok(None);
             };
+            if let Step::Records(_, records) = &step {
+                read.inc_by(records.iter().map(|record| record.bytes.len() as u64).sum());
+            }
             let event = event(&handle, job, step).await?;
             let response = v1::TailLogsResponse { resume_token: token.to_string(), event: Some(event) };
-            Ok(Some((response, (tail, handle))))
+            Ok(Some((response, (tail, handle, read))))
         });
         Ok(Response::new(Box::pin(steps)))
     }
@@ -84,6 +90,7 @@ impl LogService for Logs {
         let kept = log.progress();
         let data = self.range(attempt, stream, request.offset, most as usize).await;
         let data = data.map_err(|error| unreadable(&error))?;
+        self.read.inc_by(data.len() as u64);
         Ok(Response::new(v1::GetLogsResponse {
             data,
             available_bytes: kept.offsets.of(stream),

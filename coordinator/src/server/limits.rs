@@ -8,6 +8,7 @@ use tower::layer::util::{Identity, Stack};
 
 use super::entrance::EntranceLayer;
 use crate::config::Allowed;
+use crate::metrics::calls::Calls;
 
 /// Largest message taken in: a spec is at most half of it, a piece of output a quarter.
 pub(super) const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -41,8 +42,9 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// The server before it has services.
-pub(super) fn builder() -> Server<Stack<EntranceLayer, Identity>> {
+pub(super) fn builder(calls: Calls) -> Server<Stack<EntranceLayer, Stack<Calls, Identity>>> {
     Server::builder()
+        .layer(calls)
         .layer(EntranceLayer)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)

@@ -38,6 +38,8 @@ use dockmgr_core::ids::{ClusterId, Epoch};
 use tokio::sync::watch as latest;
 use tokio_util::sync::CancellationToken;
 
+use crate::metrics::store::StoreMeter;
+
 pub use change::{Change, ChangeBatch};
 pub use entry::{Entry, MAX_PAGE, Page, Position, Revision};
 pub use error::Error;
@@ -66,6 +68,7 @@ pub enum Config {
 #[derive(Debug, Clone)]
 pub struct Store {
     backend: Backend,
+    meter: StoreMeter,
 }
 
 #[derive(Debug, Clone)]
@@ -87,14 +90,20 @@ impl Store {
             Config::Redb(config) => Backend::Redb(redb::Redb::open(config).await?),
             Config::Etcd(config) => Backend::Etcd(Box::pin(etcd::Etcd::connect(config)).await?),
         };
-        let store = Self { backend };
+        let store = Self { backend, meter: StoreMeter::default() };
         schema::check(&store).await?;
         Ok(store)
     }
 
     /// An empty store in memory, shared by its clones: what tests hand to a coordinator and to its successor.
     pub fn memory() -> Self {
-        Self { backend: Backend::Memory(memory::Memory::new()) }
+        Self { backend: Backend::Memory(memory::Memory::new()), meter: StoreMeter::default() }
+    }
+
+    /// The same store, its reads and commits timed by `meter`.
+    pub(crate) fn metered(self, meter: StoreMeter) -> Self {
+        meter.begin(self.kind());
+        Self { meter, ..self }
     }
 
     /// Which backend this is: `memory`, `redb` or `etcd`.
@@ -118,11 +127,14 @@ impl Store {
 
     /// Reads one key; `None` if it does not exist. Cancel safe.
     pub async fn get(&self, key: &Key) -> Result<Option<Entry>, Error> {
-        match &self.backend {
-            Backend::Memory(memory) => Ok(memory.get(key)),
-            Backend::Redb(redb) => redb.get(key).await,
-            Backend::Etcd(etcd) => Box::pin(etcd.get(key)).await,
-        }
+        let read = async {
+            match &self.backend {
+                Backend::Memory(memory) => Ok(memory.get(key)),
+                Backend::Redb(redb) => redb.get(key).await,
+                Backend::Etcd(etcd) => Box::pin(etcd.get(key)).await,
+            }
+        };
+        self.meter.time(self.kind(), "get", read).await
     }
 
     /// Reads up to `limit` entries under `prefix` in key order, those after `after` if it is given.
@@ -132,11 +144,14 @@ impl Store {
     /// of the *first* page and skip changes that are not newer than the entry already read. Cancel safe.
     pub async fn list(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
         let limit = limit.clamp(1, MAX_PAGE);
-        match &self.backend {
-            Backend::Memory(memory) => Ok(memory.list(prefix, after, limit)),
-            Backend::Redb(redb) => redb.list(prefix, after, limit).await,
-            Backend::Etcd(etcd) => Box::pin(etcd.list(prefix, after, limit)).await,
-        }
+        let read = async {
+            match &self.backend {
+                Backend::Memory(memory) => Ok(memory.list(prefix, after, limit)),
+                Backend::Redb(redb) => redb.list(prefix, after, limit).await,
+                Backend::Etcd(etcd) => Box::pin(etcd.list(prefix, after, limit)).await,
+            }
+        };
+        self.meter.time(self.kind(), "list", read).await
     }
 
     /// Follows the changes under `prefix` that are newer than `after`.
@@ -161,11 +176,14 @@ impl Store {
     /// [`Error::Exhausted`]. After [`Error::Unknown`] the caller must step down and reload.
     pub async fn commit(&self, writes: Vec<Write>, guard: Guard) -> Result<Revision, Error> {
         let set = write::WriteSet::new(writes, &guard, self.limits())?;
-        match &self.backend {
-            Backend::Memory(memory) => memory.commit(set, &guard),
-            Backend::Redb(redb) => redb.commit(set, guard).await,
-            Backend::Etcd(etcd) => Box::pin(etcd.commit(set, &guard)).await,
-        }
+        let commit = async {
+            match &self.backend {
+                Backend::Memory(memory) => memory.commit(set, &guard),
+                Backend::Redb(redb) => redb.commit(set, guard).await,
+                Backend::Etcd(etcd) => Box::pin(etcd.commit(set, &guard)).await,
+            }
+        };
+        self.meter.time(self.kind(), "commit", commit).await
     }
 
     /// Waits to become the leader.

@@ -78,12 +78,58 @@ impl Counts {
 pub struct Totals {
     /// Jobs that have not ended.
     pub active_jobs: u64,
-    /// Jobs that have ended and are still kept.
-    pub ended_jobs: u64,
+    /// Jobs that ended well and are still kept.
+    pub succeeded_jobs: u64,
+    /// Jobs that ended badly and are still kept.
+    pub failed_jobs: u64,
+    /// Jobs that were stopped or killed and are still kept.
+    pub cancelled_jobs: u64,
     /// Tasks waiting for a place.
     pub queued_tasks: u64,
-    /// Tasks with an attempt that holds a place.
-    pub live_tasks: u64,
+    /// Tasks placed, pulling or starting.
+    pub starting_tasks: u64,
+    /// Tasks running or stopping.
+    pub running_tasks: u64,
+    /// Tasks on silent workers.
+    pub unknown_tasks: u64,
     /// Registered nodes.
     pub nodes: u64,
+}
+
+impl Totals {
+    /// Jobs that have ended and are still kept.
+    pub fn ended_jobs(self) -> u64 {
+        self.succeeded_jobs + self.failed_jobs + self.cancelled_jobs
+    }
+
+    /// Tasks with an attempt that holds a place.
+    pub fn live_tasks(self) -> u64 {
+        self.starting_tasks + self.running_tasks + self.unknown_tasks
+    }
+
+    /// The number of jobs in a state.
+    pub(super) fn jobs(&mut self, state: JobState) -> &mut u64 {
+        match state {
+            JobState::Active => &mut self.active_jobs,
+            JobState::Succeeded => &mut self.succeeded_jobs,
+            JobState::Failed => &mut self.failed_jobs,
+            JobState::Cancelled => &mut self.cancelled_jobs,
+        }
+    }
+
+    /// Counts the active tasks of a job.
+    pub(super) fn add_tasks(&mut self, counts: Counts) {
+        self.queued_tasks += u64::from(counts.queued);
+        self.starting_tasks += u64::from(counts.starting);
+        self.running_tasks += u64::from(counts.running);
+        self.unknown_tasks += u64::from(counts.unknown);
+    }
+
+    /// Takes back what [`Totals::add_tasks`] counted.
+    pub(super) fn take_tasks(&mut self, counts: Counts) {
+        self.queued_tasks -= u64::from(counts.queued);
+        self.starting_tasks -= u64::from(counts.starting);
+        self.running_tasks -= u64::from(counts.running);
+        self.unknown_tasks -= u64::from(counts.unknown);
+    }
 }

@@ -118,11 +118,12 @@ impl Cluster {
         }
         job.ended = Some(self.now.wall);
         job.outcome = Some(outcome(job));
+        let state = job.state();
         let message = job.outcome.as_ref().map(|outcome| outcome.reason.to_string()).unwrap_or_default();
         self.ended.insert((self.now.wall, id));
         self.arm_retention();
         self.totals.active_jobs -= 1;
-        self.totals.ended_jobs += 1;
+        *self.totals.jobs(state) += 1;
         self.dirty_job(id);
         self.note_job(NoteKind::JobEnded, id, message);
     }

@@ -50,7 +50,7 @@ impl Cluster {
         }
         if let Some(ended) = job.ended {
             self.ended.remove(&(ended, id));
-            self.totals.ended_jobs -= 1;
+            *self.totals.jobs(job.state()) -= 1;
         }
         self.note_job(NoteKind::JobDeleted, id, String::new());
     }

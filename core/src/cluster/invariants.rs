@@ -23,15 +23,13 @@ impl Cluster {
             check_job(job).map_err(|problem| format!("job {}: {problem}", job.id))?;
             self.check_queued(job)?;
             hold(job, &mut held)?;
-            totals.queued_tasks += u64::from(job.counts.queued);
-            totals.live_tasks += u64::from(job.counts.live());
-            let of_state = if job.ended.is_some() { &mut totals.ended_jobs } else { &mut totals.active_jobs };
-            *of_state += 1;
+            totals.add_tasks(job.counts);
+            *totals.jobs(job.state()) += 1;
         }
         if totals != self.totals {
             return Err(format!("totals are {:?}, counted {totals:?}", self.totals));
         }
-        if self.ended.len() as u64 != totals.ended_jobs {
+        if self.ended.len() as u64 != totals.ended_jobs() {
             return Err("an ended job is missing from the retention index".to_owned());
         }
         self.check_nodes(&held)

@@ -10,6 +10,7 @@
 //! Suggested reading order: `event`, `effect`, `job`, `task`, `node`; then the rules: `submit`, `place`, `session`,
 //! `report`, `end`, `stop`, `loss`, `late`, `drain`, `time`, `restore`.
 
+mod backlog;
 mod changes;
 mod config;
 mod counts;
@@ -41,6 +42,7 @@ mod task;
 mod time;
 mod timers;
 
+pub use backlog::Backlog;
 pub use changes::{Changes, Compacted, JobNews};
 pub use config::{CHUNK_TASKS, Config, FENCE_GRACE, FENCE_KILL, TimesError};
 pub use counts::{Counts, Totals};

@@ -118,6 +118,11 @@ impl Node {
         self.status.not_ready.is_empty() && self.drain.is_none() && !self.given_up
     }
 
+    /// How long it has not been heard: since the last word, or since this coordinator began to lead.
+    pub fn unheard(&self, now: BootTime) -> Duration {
+        now.since(self.window_from)
+    }
+
     /// How long ago it was last heard; `None` if not since this coordinator started.
     pub fn silence(&self, now: BootTime) -> Option<Duration> {
         self.last_heard.map(|heard| now.since(heard))

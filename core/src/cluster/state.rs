@@ -122,10 +122,9 @@ impl Cluster {
                 job.shape = None;
             }
         }
-        let before = std::mem::replace(&mut job.tallied, job.counts);
-        let (queued, live) = (u64::from(job.counts.queued), u64::from(job.counts.live()));
-        self.totals.queued_tasks = self.totals.queued_tasks + queued - u64::from(before.queued);
-        self.totals.live_tasks = self.totals.live_tasks + live - u64::from(before.live());
+        let (before, after) = (std::mem::replace(&mut job.tallied, job.counts), job.counts);
+        self.totals.add_tasks(after);
+        self.totals.take_tasks(before);
     }
 
     fn finish(&mut self, more: bool) -> Effects {

@@ -158,7 +158,7 @@ impl Cluster {
             self.names.entry(name.to_string()).or_default().insert(id);
         }
         if let Some(ended) = job.ended {
-            self.totals.ended_jobs += 1;
+            *self.totals.jobs(job.state()) += 1;
             self.ended.insert((ended, id));
         } else {
             self.totals.active_jobs += 1;

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::Shape;
 use crate::ids::JobId;
@@ -104,6 +105,22 @@ impl Queue {
     /// Every shape of which something is queued, with its first job.
     pub fn heads(&self) -> impl Iterator<Item = (Place, ShapeId)> + '_ {
         self.rows.iter().filter_map(|(id, row)| row.places.first().map(|place| (*place, *id)))
+    }
+
+    /// Every shape of which something is queued, with the number of its queued jobs.
+    pub fn shapes(&self) -> impl Iterator<Item = (&Shape, u64)> + '_ {
+        self.rows.values().map(|row| (&row.shape, row.places.len() as u64)).filter(|(_, jobs)| *jobs > 0)
+    }
+
+    /// The first job of each priority. Costs the number of priorities in use.
+    pub fn first_of_each_priority(&self) -> impl Iterator<Item = Place> + '_ {
+        let mut next = self.all.first().copied();
+        std::iter::from_fn(move || {
+            let place = next?;
+            let last = Place { job: JobId::MAX, ..place };
+            next = self.all.range((Bound::Excluded(last), Bound::Unbounded)).next().copied();
+            Some(place)
+        })
     }
 
     /// How many jobs stand before this place and at it, at most `most`; 0 if nobody stands there.

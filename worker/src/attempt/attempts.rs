@@ -98,7 +98,11 @@ impl Attempts {
     /// Tells every attempt that may be replaced whether there is no contact with the leader. Repeats cost nothing.
     pub fn set_fenced(&self, lost: bool) {
         for handle in self.lock().values().filter(|handle| handle.fenced) {
-            handle.inbox.send_if_modified(|inbox| std::mem::replace(&mut inbox.fenced, lost) != lost);
+            let turned =
+                handle.inbox.send_if_modified(|inbox| std::mem::replace(&mut inbox.fenced, lost) != lost);
+            if turned && lost {
+                self.context.metrics.fenced.inc();
+            }
         }
     }
 

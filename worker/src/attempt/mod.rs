@@ -29,6 +29,7 @@ use crate::guard::Records;
 use crate::health::Health;
 use crate::images::Images;
 use crate::journal::Journal;
+use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::runtime::AnyRuntime;
 use crate::spool::Spool;
@@ -62,6 +63,8 @@ pub struct Context {
     pub allowed_mounts: AllowedMounts,
     /// Creates and starts at the same time: more only queue up inside the daemon, where nobody sees them.
     pub starts: Arc<Semaphore>,
+    /// What is counted.
+    pub metrics: Metrics,
     /// Where drivers and captures run.
     pub tasks: Tasks,
 }

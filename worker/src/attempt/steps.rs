@@ -282,6 +282,7 @@ impl Driver {
             cap: self.start().spec.log_limit,
             daemon: self.entry.daemon.clone(),
             health: self.context.health.clone(),
+            captured: self.context.metrics.captured.clone(),
             token: self.token.clone(),
         };
         self.capture = Some(self.context.tasks.spawn("capture", capture.run(attached)));

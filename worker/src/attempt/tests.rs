@@ -67,7 +67,13 @@ impl Rig {
             journal: Journal::start(file, &tasks, tokio_util::sync::CancellationToken::new()),
             outbox: Outbox::new(self.starts),
             spool: Spool::open(root.join("spool")).await.expect("the spool opens"),
-            images: Images::new(runtime.clone(), credentials, Index::open(root), tasks.clone()),
+            images: Images::new(
+                runtime.clone(),
+                credentials,
+                Index::open(root),
+                tasks.clone(),
+                Metrics::default(),
+            ),
             health,
             identity: Arc::new(identity),
             guard: Some(Records::open(root, "boot").expect("the guard's folder opens")),
@@ -76,6 +82,7 @@ impl Rig {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            metrics: Metrics::default(),
             tasks: tasks.clone(),
             runtime,
         };

@@ -26,6 +26,7 @@ use dockmgr_core::agent::DaemonRun;
 use dockmgr_core::log::{End, Entry, Mark};
 use dockmgr_support::backoff::Backoff;
 use dockmgr_support::error_chain::Chain;
+use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::health::Health;
@@ -54,6 +55,8 @@ pub struct Capture {
     pub daemon: Option<DaemonRun>,
     /// Tells whether a disk was low, which can lose log lines inside the daemon.
     pub health: Health,
+    /// Counts the bytes that are spooled.
+    pub captured: Counter,
     /// Cancelled when nobody wants the output any more, or the worker ends.
     pub token: CancellationToken,
 }
@@ -102,7 +105,10 @@ impl Capture {
         let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             match self.spool.append(entries.clone()).await {
-                Ok(()) => return true,
+                Ok(()) => {
+                    self.captured.inc_by(entries.iter().map(|entry| entry.payload_len() as u64).sum());
+                    return true;
+                }
                 Err(error) if error.is_retryable() => {
                     tracing::warn!(attempt = %self.spool.attempt(), error = %Chain(&error), "spool not written");
                     tokio::time::sleep(backoff.next_delay()).await;

@@ -26,6 +26,7 @@ async fn capture(fake: &Fake, container: &ContainerId, spool: &Spool, cap: u64) 
         cap,
         daemon: None,
         health: Health::default(),
+        captured: Counter::default(),
         token: CancellationToken::new(),
     }
 }

@@ -60,6 +60,12 @@ pub struct Flags {
     /// How log lines look: text or json [default: text].
     #[arg(long, value_name = "FORMAT", env = "DOCKMGR_WORKER_LOG_FORMAT")]
     pub log_format: Option<String>,
+    /// Address to show numbers for Prometheus on, at /metrics; off unless given.
+    #[arg(long, value_name = "ADDR", env = "DOCKMGR_WORKER_METRICS_LISTEN")]
+    pub metrics_listen: Option<String>,
+    /// File with a token that readers of the numbers must send; needed off loopback. Not the API's: it travels in the clear.
+    #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_METRICS_TOKEN_FILE")]
+    pub metrics_token_file: Option<PathBuf>,
     /// Who runs the guard, which kills the containers of a dead or hung worker before they are replaced: the worker itself
     /// (on, as root), somebody else (external), or nobody (off) [default: on as root, else external; off with --runtime fake].
     #[arg(long, value_enum, env = "DOCKMGR_WORKER_GUARD")]

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use dockmgr_core::spec::{LabelKey, LabelValue};
 use dockmgr_support::channel::{Address, Credentials};
+use dockmgr_support::metrics;
 use dockmgr_support::secret::ApiToken;
 use dockmgr_support::telemetry::Format;
 use serde::Deserialize;
@@ -58,6 +59,9 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
+    /// The numbers cannot be shown as asked for.
+    #[error(transparent)]
+    Metrics(#[from] metrics::SettingsError),
 }
 
 /// Everything the worker needs to know, checked.
@@ -89,6 +93,8 @@ pub struct Config {
     pub docker_config: (Option<String>, Option<String>),
     /// Who sees to it that there is a guard.
     pub guard: Mode,
+    /// Where numbers are shown, if at all.
+    pub metrics: Option<metrics::Settings>,
     /// File with the boot id of the host.
     pub boot_id_file: PathBuf,
     /// How log lines look.
@@ -128,6 +134,8 @@ struct File {
     token_file: Option<PathBuf>,
     log_level: Option<String>,
     log_format: Option<String>,
+    metrics_listen: Option<String>,
+    metrics_token_file: Option<PathBuf>,
     images: ImagesFile,
     disk: DiskFile,
 }
@@ -162,12 +170,11 @@ impl Config {
         };
         let mut labels = file.labels.into_iter().collect::<Vec<_>>();
         labels.extend(values::pairs(&flags.label)?);
-        let token_file = flags.token_file.or(file.token_file);
         let credentials = Credentials {
             ca: flags.ca.or(file.ca),
             cert: flags.cert.or(file.cert),
             key: flags.key.or(file.key),
-            token: token_file.as_deref().map(token).transpose()?,
+            token: flags.token_file.or(file.token_file).as_deref().map(token).transpose()?,
         };
         if credentials.cert.is_some() != credentials.key.is_some() {
             return Err(values::wrong(
@@ -189,6 +196,10 @@ impl Config {
             docker: values::socket(&text(flags.docker, file.docker, crate::runtime::docker::DEFAULT_SOCKET))?,
             guard: guard_mode(flags.guard.or(file.guard), runtime)?,
             runtime,
+            metrics: metrics::Settings::new(
+                flags.metrics_listen.or(file.metrics_listen).as_deref(),
+                flags.metrics_token_file.or(file.metrics_token_file).as_deref(),
+            )?,
             allow_mounts: values::folders(allow_mounts)?,
             credentials,
             images: image_limits(&file.images)?,

@@ -51,12 +51,15 @@ impl Images {
             return Ok(());
         }
         let listed = self.runtime.list_images().await?;
-        let sizes = listed.into_iter().map(|image| (image.id, image.size_bytes)).collect();
+        let sizes: BTreeMap<String, u64> =
+            listed.into_iter().map(|image| (image.id, image.size_bytes)).collect();
         for reference in surplus(&ours, &sizes, &self.in_use(), limits) {
             match self.runtime.remove_image(&reference).await {
                 Ok(_) => {
                     tracing::info!(image = reference, "unused image removed");
                     self.index.removed(&reference);
+                    let size = ours.get(&reference).and_then(|image| sizes.get(&image.id));
+                    self.metrics.image_removed(size.copied().unwrap_or(0));
                 }
                 // Somebody's container uses it, or another name holds it: it stays, and is looked at again.
                 Err(Error::Conflict { .. }) => {}

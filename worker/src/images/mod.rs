@@ -25,6 +25,7 @@ use dockmgr_core::spec::PullPolicy;
 use dockmgr_support::tasks::Tasks;
 
 use crate::journal::ImagePin;
+use crate::metrics::Metrics;
 use crate::runtime::docker::auth::Credentials;
 use crate::runtime::{AnyRuntime, Error as RuntimeError, ImageInfo, PullProgress, Runtime as _};
 
@@ -62,16 +63,23 @@ pub struct Images {
     runtime: AnyRuntime,
     index: Arc<Index>,
     pulls: Pulls,
+    metrics: Metrics,
     /// What each attempt holds: its reference, and the id once known.
     held: Arc<Mutex<BTreeMap<AttemptId, BTreeSet<String>>>>,
 }
 
 impl Images {
     /// A cache over `runtime` that remembers in `index`.
-    pub fn new(runtime: AnyRuntime, credentials: Credentials, index: Index, tasks: Tasks) -> Self {
+    pub fn new(
+        runtime: AnyRuntime,
+        credentials: Credentials,
+        index: Index,
+        tasks: Tasks,
+        metrics: Metrics,
+    ) -> Self {
         let index = Arc::new(index);
-        let pulls = Pulls::new(runtime.clone(), credentials, Arc::clone(&index), tasks);
-        Self { runtime, index, pulls, held: Arc::default() }
+        let pulls = Pulls::new(runtime.clone(), credentials, Arc::clone(&index), tasks, metrics.clone());
+        Self { runtime, index, pulls, metrics, held: Arc::default() }
     }
 
     /// Makes sure that the image is there and says which one it is exactly; `again` pulls even if it seems to be there.

@@ -14,6 +14,7 @@ use dockmgr_support::tasks::Tasks;
 use tokio::sync::{Semaphore, watch};
 
 use super::{Error, Index};
+use crate::metrics::Metrics;
 use crate::runtime::docker::auth::{self, Credentials};
 use crate::runtime::{
     AnyRuntime, Error as RuntimeError, ImageFailure, ImageInfo, PullProgress, RegistryAuth, Runtime as _,
@@ -35,6 +36,7 @@ pub(super) struct Pulls {
     credentials: Credentials,
     index: Arc<Index>,
     tasks: Tasks,
+    metrics: Metrics,
     running: Arc<Mutex<BTreeMap<String, Waiter>>>,
     slots: Arc<Semaphore>,
 }
@@ -52,9 +54,10 @@ impl Pulls {
         credentials: Credentials,
         index: Arc<Index>,
         tasks: Tasks,
+        metrics: Metrics,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(AT_ONCE));
-        Self { runtime, credentials, index, tasks, running: Arc::default(), slots }
+        Self { runtime, credentials, index, tasks, metrics, running: Arc::default(), slots }
     }
 
     /// Pulls an image or joins a pull of it that is under way.
@@ -93,7 +96,11 @@ impl Pulls {
         let (this, reference) = (self.clone(), reference.to_owned());
         self.tasks.spawn("image pull", async move {
             let token = this.tasks.token().clone();
+            let began = tokio::time::Instant::now();
             let result = token.run_until_cancelled(this.try_pull(&reference, &progress)).await;
+            if let Some(result) = &result {
+                this.metrics.pulled(result.is_ok(), began.elapsed());
+            }
             // Nobody joins any more before the result is told, so a later need pulls afresh.
             this.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&reference);
             done.send_replace(Some(result.unwrap_or_else(|| Err(interrupted()))));

@@ -112,6 +112,7 @@ impl Live<'_> {
                     self.credit -= i64::try_from(record.bytes.len()).unwrap_or(i64::MAX);
                     let crc = crc32fast::hash(&record.bytes);
                     self.say(Up::Chunk(convert::log::chunk_to_wire(attempt, &record, crc))).await?;
+                    self.upload.sent.inc_by(record.bytes.len() as u64);
                 }
                 LogEntry::End(end) => {
                     let end = v1::UploadEnd {

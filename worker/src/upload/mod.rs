@@ -21,6 +21,7 @@ use dockmgr_support::backoff::Backoff;
 use dockmgr_support::channel::{self, Address, Credentials};
 use dockmgr_support::error_chain::Chain;
 use dockmgr_support::route::Routes;
+use prometheus_client::metrics::counter::Counter;
 use tokio_util::sync::CancellationToken;
 
 use crate::spool::{self, Spool};
@@ -42,6 +43,8 @@ pub struct Upload {
     pub coordinators: Vec<Address>,
     /// TLS material and token.
     pub credentials: Credentials,
+    /// Counts the bytes that are sent.
+    pub sent: Counter,
     /// Called when the end of an attempt's output is durable, or nobody wants it; more than once perhaps. Must not block.
     pub delivered: Arc<dyn Fn(AttemptId) + Send + Sync>,
 }

@@ -13,6 +13,7 @@ use dockmgr_proto::v1::worker_service_server::{WorkerService, WorkerServiceServe
 use dockmgr_proto::v1::{self, upload_logs_request::Message as Up, upload_logs_response::Message as Down};
 use dockmgr_support::channel::{Address, Credentials};
 use dockmgr_support::tasks::Tasks;
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::{Request, Response, Status, Streaming};
@@ -174,6 +175,7 @@ async fn output_of_several_attempts_arrives_exactly_over_a_connection_that_keeps
         incarnation: Incarnation(Uuid::nil()),
         coordinators: vec![address],
         credentials: Credentials::default(),
+        sent: Counter::default(),
         delivered: Arc::new(move |attempt| delivered.try_send(attempt).expect("room")),
     };
     let uploading = coordinator.tasks.spawn("upload", upload.run(coordinator.tasks.token().clone()));

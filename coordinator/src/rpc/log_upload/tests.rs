@@ -73,7 +73,7 @@ impl Upload {
         let store = LogStore::open(root.to_owned(), logs::Sharing::Alone, &tasks).expect("opens");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
-        let desk = UploadDesk::new(Cluster, store, tasks.clone());
+        let desk = UploadDesk::new(Cluster, store, tasks.clone(), Counter::default());
         let server = tonic::transport::Server::builder().add_service(WorkerServiceServer::new(Service(desk)));
         tasks.spawn("server", server.serve_with_incoming(TcpListenerStream::new(listener)));
         let mut client = WorkerServiceClient::connect(address).await.expect("connects");

@@ -23,7 +23,7 @@ fn a_job_is_placed_runs_and_succeeds() {
     assert_eq!(record.state(), JobState::Succeeded);
     assert_eq!(record.outcome.as_ref().map(|outcome| outcome.exit_code), Some(0));
     assert_eq!(record.pinned_digest.as_deref(), Some("sha256:aa"));
-    assert_eq!(t.cluster.counts().live_tasks, 0);
+    assert_eq!(t.cluster.counts().live_tasks(), 0);
 }
 
 #[test]

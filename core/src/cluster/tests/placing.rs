@@ -110,10 +110,10 @@ fn a_step_places_a_bounded_number_and_goes_on_at_once() {
     let mut t = Scenario::with(Config { placements_per_step: 3, ..Config::default() }).worker("w1", "8cpu");
     t.submit("1cpu array=0-7");
     assert_eq!(t.last.wake_at, Some(t.now().boot));
-    assert_eq!(t.cluster.counts().live_tasks, 3);
+    assert_eq!(t.cluster.counts().live_tasks(), 3);
     t.pass(0.0);
     t.pass(0.0);
-    assert_eq!(t.cluster.counts().live_tasks, 8);
+    assert_eq!(t.cluster.counts().live_tasks(), 8);
 }
 
 #[test]

@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::scenario::{Scenario, node};
+use crate::cluster::{Backlog, Totals};
 use crate::ids::JobId;
 
 #[test]
@@ -36,4 +39,51 @@ fn a_node_is_found_by_name_and_id() {
         assert_eq!(t.cluster.resolve_node(&text), Some(id), "{text}");
     }
     assert_eq!(t.cluster.resolve_node("w3"), None);
+}
+
+#[test]
+fn the_backlog_says_what_waits_for_room_and_what_for_a_node_that_does_not_exist() {
+    let mut t = Scenario::new();
+    assert_eq!(t.cluster.backlog(), Backlog::default());
+    t.submit("16cpu priority=-1");
+    let oldest = t.now().wall;
+    t.pass(60.0);
+    let mut t = t.worker("w1", "2cpu");
+    for text in ["2cpu", "2cpu priority=7", "1cpu"] {
+        t.submit(text);
+    }
+    let expected = Backlog { no_room: 2, no_node: 1, unlooked: 0, oldest: Some(oldest) };
+    assert_eq!(t.cluster.backlog(), expected);
+    t.exit("w1", "2.0.1", 0);
+    t.exit("w1", "3.0.1", 0);
+    assert_eq!(t.cluster.backlog(), Backlog { no_room: 0, ..expected });
+}
+
+#[test]
+fn the_totals_tell_jobs_and_tasks_by_state() {
+    let mut t = Scenario::new().worker("w1", "2cpu");
+    for text in ["1cpu", "1cpu", "1cpu", "1cpu"] {
+        t.submit(text);
+    }
+    t.exit("w1", "1.0.1", 0);
+    t.exit("w1", "2.0.1", 3);
+    t.run("w1", "3.0.1");
+    let fourth = JobId::new(4).expect("not 0");
+    t.kill(fourth);
+    let totals = t.cluster.counts();
+    let expected = Totals {
+        active_jobs: 2,
+        succeeded_jobs: 1,
+        failed_jobs: 1,
+        starting_tasks: 0,
+        running_tasks: 2,
+        nodes: 1,
+        ..Totals::default()
+    };
+    assert_eq!(totals, expected);
+    t.pass(31.0);
+    let totals = t.cluster.counts();
+    assert_eq!((totals.running_tasks, totals.unknown_tasks, totals.live_tasks()), (0, 2, 2));
+    let unheard = t.cluster.node(node("w1")).expect("known").unheard(t.now().boot);
+    assert!(unheard >= Duration::from_secs(31), "{unheard:?}");
 }

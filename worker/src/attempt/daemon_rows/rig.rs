@@ -19,6 +19,7 @@ use crate::fence::LeaderContact;
 use crate::health::Health;
 use crate::images::{Images, Index};
 use crate::journal::{Journal, JournalFile};
+use crate::metrics::Metrics;
 use crate::outbox::Outbox;
 use crate::runtime::docker::auth::Credentials;
 use crate::runtime::docker::testing::FakeDocker;
@@ -71,6 +72,7 @@ impl Rig {
                 Credentials::in_folder(root),
                 Index::open(root),
                 tasks.clone(),
+                Metrics::default(),
             ),
             health: health.clone(),
             identity: Arc::new(identity),
@@ -80,6 +82,7 @@ impl Rig {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            metrics: Metrics::default(),
             tasks: tasks.clone(),
             runtime: runtime.clone(),
         };
