@@ -97,6 +97,26 @@ async fn without_a_leader_a_call_waits_a_little_and_is_then_told_to_come_again()
 }
 
 #[tokio::test]
+async fn while_a_dead_leader_still_has_its_lease_calls_to_the_others_wait_for_the_next() {
+    if !needs::etcd() {
+        return;
+    }
+    let mut cluster = Cluster::builder().workers(0).coordinators(3).start().await;
+    let (leader, follower) = (cluster.leader().await, cluster.follower().await);
+    let api = Api::at(&cluster, &cluster.server_of(follower)).await.expect("it listens");
+    cluster.kill_coordinator_n(leader).await;
+    for _ in 0..10 {
+        let began = Instant::now();
+        let request = v1::ListJobsRequest { page_size: 1, ..v1::ListJobsRequest::default() };
+        let Err(refused) = api.jobs().list_jobs(request).await else { return };
+        assert_eq!(refused.code(), Code::Unavailable, "{refused:?}");
+        // A refusal at once would be repeated ever more slowly, and the next leader be found late.
+        assert!(began.elapsed() > Duration::from_secs(3), "{:?}: {refused:?}", began.elapsed());
+    }
+    panic!("nobody leads");
+}
+
+#[tokio::test]
 async fn a_killed_leader_is_replaced_and_nothing_that_runs_notices() {
     if !needs::etcd() {
         return;

@@ -121,9 +121,8 @@ impl Leading {
             .cloned()
     }
 
-    /// Waits until another epoch than `epoch`, or none, has led for [`FAREWELL`], or until this coordinator has been ending
-    /// for as long. Cancel safe.
-    pub(crate) fn over(&self, epoch: Epoch) -> impl Future<Output = ()> + Send + use<> {
+    /// Waits until another epoch than `epoch`, or none, leads, or until this coordinator ends. Cancel safe.
+    pub(crate) fn leads_no_more(&self, epoch: Epoch) -> impl Future<Output = ()> + Send + use<> {
         let (mut seen, stop) = (self.seen.clone(), self.stop.clone());
         async move {
             // An election that has ended is an end as well.
@@ -139,6 +138,15 @@ impl Leading {
                 // This coordinator ends.
                 () = stop.cancelled() => {}
             }
+        }
+    }
+
+    /// Waits until another epoch than `epoch`, or none, has led for [`FAREWELL`], or until this coordinator has been ending
+    /// for as long. Cancel safe.
+    pub(crate) fn over(&self, epoch: Epoch) -> impl Future<Output = ()> + Send + use<> {
+        let ended = self.leads_no_more(epoch);
+        async move {
+            ended.await;
             tokio::time::sleep(FAREWELL).await;
         }
     }

@@ -8,12 +8,14 @@
 //!               leads here            -> the services
 //! call -> who? -another leads         -> forwarded already? -yes-> UNAVAILABLE NOT_LEADER
 //!          |                                                \no--> its address, until it leads no more
-//!          \nobody is known to lead   -> wait for one, LEADER_PATIENCE at most -> UNAVAILABLE NO_LEADER
+//!          |                                                         |gone before it took anything of the call
+//!          \nobody is known to lead   -> wait for one (another one) <-+, LEADER_PATIENCE at most -> UNAVAILABLE
 //! ```
 //!
 //! Invariant: a call crosses at most one coordinator: a forwarded one is marked and never forwarded again.
 
 mod leading;
+mod lent;
 mod peer;
 mod relay;
 
@@ -23,6 +25,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Request, Response};
+use tokio::time::Instant;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::transport::ClientTlsConfig;
@@ -30,6 +33,7 @@ use tower::{Layer, Service};
 
 use crate::rpc::status;
 
+use lent::lend;
 use peer::{Peers, Unreachable};
 use relay::Relay;
 
@@ -102,20 +106,11 @@ where
         let mut local = std::mem::replace(&mut self.local, clone);
         let (leading, peers) = (self.leading.clone(), Arc::clone(&self.peers));
         Box::pin(async move {
-            let forwarded = request.headers().contains_key(FORWARDED);
             let own = LOCAL.iter().any(|prefix| request.uri().path().starts_with(prefix));
-            let place = if own { Place::Here } else { place(&leading).await };
-            let mut answer = match place {
-                Place::Here => local.call(request).await?,
-                Place::There(leader) if forwarded => refuse(status::not_leader(leader.address.as_deref())),
-                Place::There(leader) => match pass_on(&leading, &peers, &leader, request).await {
-                    Ok(answer) => answer,
-                    Err(problem) => {
-                        tracing::debug!(epoch = %leader.epoch, error = %problem, "call not forwarded");
-                        refuse(status::leader_unreachable(&problem.to_string()))
-                    }
-                },
-                Place::Nowhere => refuse(status::no_leader(leading.trouble().as_deref())),
+            let whose = if own { Ok(request) } else { send(&leading, &peers, request).await };
+            let mut answer = match whose {
+                Ok(request) => local.call(request).await?,
+                Err(answer) => answer,
             };
             if let Some(address) = leading.address().and_then(|address| HeaderValue::from_str(&address).ok())
             {
@@ -131,10 +126,41 @@ where
     }
 }
 
-/// Where a call is to be answered, waiting for a leader if nobody is known to lead. A forwarded call waits, too: who sent it
-/// may have heard of this coordinator's victory before it has loaded everything.
-async fn place(leading: &Leading) -> Place {
-    tokio::time::timeout(LEADER_PATIENCE, leading.known()).await.unwrap_or(Place::Nowhere)
+/// Has the leader answer a call, or refuses it; gives it back if this coordinator is to answer it.
+///
+/// A leader that is gone stays the leader for as long as its lease lasts: the call then waits for the next one, if nothing
+/// of it was taken.
+async fn send(
+    leading: &Leading,
+    peers: &Peers,
+    mut request: Request<Body>,
+) -> Result<Request<Body>, Response<Body>> {
+    let deadline = Instant::now() + LEADER_PATIENCE;
+    let forwarded = request.headers().contains_key(FORWARDED);
+    loop {
+        // A forwarded call waits, too: who sent it may have heard of this coordinator's victory before it has loaded
+        // everything.
+        let place = tokio::time::timeout_at(deadline, leading.known()).await.unwrap_or(Place::Nowhere);
+        let leader = match place {
+            Place::Here => return Ok(request),
+            Place::Nowhere => return Err(refuse(status::no_leader(leading.trouble().as_deref()))),
+            Place::There(leader) if forwarded => {
+                return Err(refuse(status::not_leader(leader.address.as_deref())));
+            }
+            Place::There(leader) => leader,
+        };
+        let (lent, claim) = lend(request);
+        let problem = match pass_on(leading, peers, &leader, lent).await {
+            Ok(answer) => return Err(answer),
+            Err(problem) => problem,
+        };
+        tracing::debug!(epoch = %leader.epoch, error = %problem, "call not forwarded");
+        let refused = || refuse(status::leader_unreachable(&problem.to_string()));
+        request = claim.back().filter(|_| problem.is_gone()).ok_or_else(refused)?;
+        if tokio::time::timeout_at(deadline, leading.leads_no_more(leader.epoch)).await.is_err() {
+            return Err(refused());
+        }
+    }
 }
 
 /// Sends a call to the leader; its answer ends when the leader's term does.

@@ -60,6 +60,16 @@ pub(super) enum Unreachable {
     Over,
 }
 
+impl Unreachable {
+    /// Whether the leader is gone or about to be called so; the others stay as they are with the next one.
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Self::Broken(_) | Self::Over => true,
+            Self::NoAddress | Self::BadAddress(_) | Self::Full => false,
+        }
+    }
+}
+
 /// Counts the calls on a connection: one clone each.
 pub(super) type Ticket = Arc<()>;
 

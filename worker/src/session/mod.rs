@@ -5,7 +5,7 @@
 //! connection of its own.
 //!
 //! ```text
-//!   dial -> Hello -> wait for Welcome -> live: heartbeats, reports, commands -> broken or silent -> back-off -> dial next
+//!   dial -> Hello -> wait for Welcome -> live: heartbeats, reports, commands -> broken or silent -> pause -> dial next
 //! ```
 //!
 //! Invariant: a command is carried out only if its epoch is not older than the highest ever seen (G4).
@@ -30,13 +30,15 @@ use crate::attempt::Attempts;
 use crate::data_dir::{self, DataDir};
 use crate::images::ImageNames;
 
-/// First pause before the next coordinator is tried.
+/// Pause before the next coordinator is tried, and the first one after all were: workers that lost one together must not
+/// come to the next together.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
-/// Longest pause: a coordinator that comes back must have its workers within seconds, and many workers must not
-/// overrun it.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// A session that lived this long was a good one: the next pause is the first again.
-const GOOD_SESSION: Duration = Duration::from_secs(10);
+/// Longest pause after all coordinators were tried: the next leader must have its workers within seconds. Those that live
+/// hold a call for longer while nobody leads, and to be refused costs a coordinator nothing.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A session that lived this long was a good one: the next pause is the first again. Longer than a coordinator takes that
+/// welcomes and cannot lead; shorter than the time between two changes of leaders in a rolling restart.
+const GOOD_SESSION: Duration = Duration::from_secs(3);
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -112,7 +114,9 @@ pub struct Session {
 impl Session {
     /// Keeps a session with the leader until cancelled, then says goodbye.
     pub async fn run(self, token: CancellationToken) {
-        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut rounds = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut turns = Backoff::new(FIRST_PAUSE, FIRST_PAUSE);
+        let mut failed = 0;
         let mut last_words = String::new();
         let mut routes = Routes::new(self.coordinators.clone(), self.credentials.clone());
         loop {
@@ -120,9 +124,11 @@ impl Session {
             let began = tokio::time::Instant::now();
             let Err(error) = self.hold(&address, &token).await else { return };
             if began.elapsed() >= GOOD_SESSION {
-                backoff.reset();
+                rounds.reset();
+                failed = 0;
                 last_words.clear();
             }
+            failed += 1;
             if error.is_final() {
                 tracing::error!(
                     coordinator = %address, node_id = %self.node.with_data(|data| data.node()), error = %Chain(&error),
@@ -137,7 +143,9 @@ impl Session {
                 tracing::warn!(coordinator = %address, error = words, "no session");
                 last_words = words;
             }
-            if token.run_until_cancelled(tokio::time::sleep(backoff.next_delay())).await.is_none() {
+            let all_failed = failed % self.coordinators.len() == 0;
+            let pause = if all_failed { rounds.next_delay() } else { turns.next_delay() };
+            if token.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }
         }
