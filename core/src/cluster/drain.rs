@@ -97,7 +97,7 @@ impl Cluster {
 
     /// Stops a live attempt so that its task can go on elsewhere. One that is stopped for good stays as it is.
     pub(super) fn hand_attempt_over(&mut self, id: AttemptId) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         if job.stop_of(position).is_some() {
             return;
         }

@@ -12,7 +12,7 @@ use crate::time::Now;
 use super::config::Config;
 use super::effect::{Note, NoteKind};
 use super::ending::{self, Budget, FollowUp};
-use super::job::{Job, JobOutcome};
+use super::job::{Job, JobOutcome, Jobs};
 use super::report::note_start;
 use super::state::Cluster;
 use super::task::{AttemptEntry, TaskEntry};
@@ -21,7 +21,7 @@ use super::timers::Timer;
 impl Cluster {
     /// Takes the end of a live attempt: frees its place and decides what becomes of its task.
     pub(super) fn end_attempt(&mut self, id: AttemptId, end: AttemptEnd) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let Some(task) = job.tasks.get(&position) else { return };
         let end = as_handed_over(job, task, end);
         let follow_up = ending::follow_up(&end, budget(job, task, &self.config));
@@ -130,8 +130,8 @@ impl Cluster {
 }
 
 /// The job and the position of an attempt, if it is the one that holds a place for its task.
-pub(super) fn live_attempt(job: Option<&mut Job>, id: AttemptId) -> Option<(&mut Job, u32)> {
-    let job = job?;
+pub(super) fn live_attempt(jobs: &mut Jobs, id: AttemptId) -> Option<(&mut Job, u32)> {
+    let job = jobs.get_mut(&id.job())?;
     let position = job.indices.position_of(id.task.index)?;
     let current = job.tasks.get(&position)?.current()?;
     (current.number == id.number).then_some((job, position))

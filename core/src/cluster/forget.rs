@@ -40,6 +40,7 @@ impl Cluster {
         self.out.changed.remove(&id);
         self.out.deleted.insert(id);
         self.uids.remove(&job.uid);
+        self.specs.release(&job.spec);
         if let Some(name) = job.spec.name.as_ref().map(ToString::to_string)
             && let Some(ids) = self.names.get_mut(&name)
         {

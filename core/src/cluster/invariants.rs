@@ -32,6 +32,9 @@ impl Cluster {
         if self.ended.len() as u64 != totals.ended_jobs() {
             return Err("an ended job is missing from the retention index".to_owned());
         }
+        if self.specs.holders() != self.jobs.len() {
+            return Err(format!("{} jobs share {} specs", self.jobs.len(), self.specs.holders()));
+        }
         self.check_nodes(&held)
     }
 

@@ -66,6 +66,9 @@ pub struct Job {
     pub(super) tallied: Counts,
 }
 
+/// Jobs by number. Boxed: numbers grow, so the nodes of the tree stay half empty, and a job is large.
+pub(super) type Jobs = BTreeMap<JobId, Box<Job>>;
+
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobOutcome {

@@ -148,7 +148,7 @@ impl Cluster {
 
     /// Ends a live attempt as lost although its worker did not say so.
     pub(super) fn give_attempt_up(&mut self, id: AttemptId, message: String) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let Some(entry) = job.tasks.get_mut(&position).and_then(|task| task.current_mut()) else { return };
         let (given_up, given_up_at) = (self.now.wall, Some(self.now.boot));
         entry.loss = Some(Box::new(Loss { given_up, given_up_at, late: None }));

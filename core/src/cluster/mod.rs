@@ -35,6 +35,7 @@ mod report;
 mod request;
 mod restore;
 mod session;
+mod specs;
 mod state;
 mod stop;
 mod submit;

@@ -20,7 +20,7 @@ impl Cluster {
         }
         let mut pass = Pass::new(&self.queue, &self.scope);
         for _ in 0..self.config.placements_per_step {
-            let wish = |job: JobId| self.jobs.get(&job).map(wish_of);
+            let wish = |job: JobId| self.jobs.get(&job).map(|job| wish_of(job));
             let Some(choice) = pass.next(&self.queue, &self.open, &self.nodes, wish) else {
                 self.scope = Scope::Shapes(BTreeSet::new());
                 return false;

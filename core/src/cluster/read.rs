@@ -19,7 +19,7 @@ const MAX_POSITION: usize = 100_000;
 impl Cluster {
     /// A job.
     pub fn job(&self, id: JobId) -> Option<&Job> {
-        self.jobs.get(&id)
+        self.jobs.get(&id).map(|job| &**job)
     }
 
     /// The job a person means: a number, `namespaces/default/jobs/N`, a full uid, `last`, or a name, which means the
@@ -51,13 +51,13 @@ impl Cluster {
     /// Jobs from the newest to the oldest; with `before` only those older than it.
     pub fn jobs_newest_first(&self, before: Option<JobId>) -> impl Iterator<Item = &Job> + '_ {
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
-        self.jobs.range((Bound::Unbounded, end)).rev().map(|(_, job)| job)
+        self.jobs.range((Bound::Unbounded, end)).rev().map(|(_, job)| &**job)
     }
 
     /// Jobs from the oldest to the newest; with `after` only those newer than it.
     pub fn jobs_oldest_first(&self, after: Option<JobId>) -> impl Iterator<Item = &Job> + '_ {
         let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.jobs.range((start, Bound::Unbounded)).map(|(_, job)| job)
+        self.jobs.range((start, Bound::Unbounded)).map(|(_, job)| &**job)
     }
 
     /// A node.

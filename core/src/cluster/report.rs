@@ -63,7 +63,7 @@ impl Cluster {
     }
 
     fn take(&mut self, id: AttemptId, sequence: u64, progress: Progress, hello: bool) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let stop = job.stop_of(position).is_some();
         let Some(entry) = job.tasks.get_mut(&position).and_then(|task| task.current_mut()) else { return };
         let (first, handed_over) = (entry.report_sequence == 0, entry.handed_over);
@@ -92,7 +92,7 @@ impl Cluster {
 
     /// Applies news that is not the end.
     fn advance(&mut self, id: AttemptId, progress: Progress) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let Some(task) = job.tasks.get_mut(&position) else { return };
         let Some(entry) = task.current_mut() else { return };
         let pulling_before = entry.pull.take().is_some();
@@ -127,7 +127,7 @@ impl Cluster {
 
     /// Records what a report tells about the container.
     fn learn(&mut self, id: AttemptId, detail: Detail) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let digest = detail.image_digest.map(|digest| shared_digest(job, &digest));
         let started = detail.container.is_some() && note_start(job, detail.started);
         let pinned = job.pinned_digest.is_none() && digest.is_some();
@@ -170,7 +170,7 @@ impl Cluster {
 
     /// Moves a live attempt and its task to a state. What a stop was stored for, or is handed over, shows as stopping, unless it is unknown.
     pub(super) fn set_attempt_state(&mut self, id: AttemptId, state: TaskState) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let stop = job.stop_of(position).is_some();
         let Some(entry) = job.tasks.get_mut(&position).and_then(|task| task.current_mut()) else { return };
         let stopping = state != TaskState::Unknown && (stop || entry.handed_over);
@@ -185,7 +185,7 @@ impl Cluster {
 
     /// Gives an unknown attempt back the state its record speaks for, until its worker says more.
     pub(super) fn back_from_unknown(&mut self, id: AttemptId) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let Some(entry) = job.tasks.get(&position).and_then(|task| task.current()) else { return };
         if entry.state == TaskState::Unknown {
             let state = if entry.container.is_some() { TaskState::Running } else { TaskState::Placed };

@@ -1,5 +1,7 @@
 //! What clients ask for: dispatch, and idempotency keys.
 
+use std::sync::Arc;
+
 use crate::ids::JobId;
 use crate::mutants::{self, Mutant};
 use crate::time::WallTime;
@@ -43,7 +45,7 @@ impl Cluster {
     /// The job a key has made, or the refusal if it made it from another request.
     pub(super) fn known_request(&self, key: Option<&Key>) -> Result<Option<JobId>, Refusal> {
         let Some(key) = key else { return Ok(None) };
-        let Some(stored) = self.requests.get(&key.text) else { return Ok(None) };
+        let Some(stored) = self.requests.get(key.text.as_str()) else { return Ok(None) };
         let Some(job) = stored.jobs.first().copied() else { return Ok(None) };
         if stored.fingerprint == key.fingerprint {
             return Ok(Some(job));
@@ -61,13 +63,14 @@ impl Cluster {
         } else {
             self.config.request_keep
         };
-        self.timers.set(self.now.boot + keep, Timer::ForgetRequest(key.text.clone()));
-        self.requests.insert(key.text, stored);
+        let text: Arc<str> = key.text.into();
+        self.timers.set(self.now.boot + keep, Timer::ForgetRequest(Arc::clone(&text)));
+        self.requests.insert(text, stored);
     }
 
-    pub(super) fn forget_request(&mut self, key: String) {
-        if self.requests.remove(&key).is_some() {
-            self.out.dirty.insert(Record::Request(key));
+    pub(super) fn forget_request(&mut self, key: &str) {
+        if self.requests.remove(key).is_some() {
+            self.out.dirty.insert(Record::Request(key.to_owned()));
         }
     }
 

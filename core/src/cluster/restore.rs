@@ -97,7 +97,8 @@ impl Cluster {
         }
         for (key, request) in restored.requests {
             let at = now.boot + cluster.config.request_keep;
-            cluster.timers.set(at, Timer::ForgetRequest(key.clone()));
+            let key: Arc<str> = key.into();
+            cluster.timers.set(at, Timer::ForgetRequest(Arc::clone(&key)));
             cluster.requests.insert(key, request);
         }
         for job in restored.jobs {

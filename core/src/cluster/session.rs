@@ -127,7 +127,7 @@ impl Cluster {
 
     /// Whether sending an attempt's start again is all there is to do when its worker does not name it.
     fn never_confirmed(&mut self, id: AttemptId) -> bool {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return true };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return true };
         let stopped = job.stop_of(position).is_some();
         let current = job.tasks.get(&position).and_then(|task| task.current());
         if mutants::active(Mutant::HelloBelieved) {
@@ -147,7 +147,7 @@ impl Cluster {
 
     /// An attempt that was placed on a worker whose journal does not have it.
     fn missing_attempt(&mut self, node: NodeId, id: AttemptId) {
-        let Some((job, position)) = live_attempt(self.jobs.get_mut(&id.job()), id) else { return };
+        let Some((job, position)) = live_attempt(&mut self.jobs, id) else { return };
         let stop = job.stop_of(position);
         let Some(attempt) = job.tasks.get(&position).and_then(|task| task.current()) else { return };
         if attempt.report_sequence > 0 {

@@ -1,6 +1,7 @@
 //! The cluster as data, and the frame of a step.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::ids::{JobId, JobUid, NodeId};
 use crate::scheduler::{OpenHosts, Queue, Scope};
@@ -10,10 +11,11 @@ use super::config::{CHUNK_TASKS, Config};
 use super::counts::Totals;
 use super::effect::{Command, Effects, Note, NoteKind, Record, Send};
 use super::event::Event;
-use super::job::Job;
+use super::job::Jobs;
 use super::loss::Census;
 use super::node::Node;
 use super::request::StoredRequest;
+use super::specs::Specs;
 use super::timers::Timers;
 
 /// Everything the leader knows. One owner, no locks; see the module for the rules.
@@ -22,13 +24,14 @@ pub struct Cluster {
     pub(super) config: Config,
     pub(super) revision: u64,
     pub(super) next_job_id: u64,
-    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) jobs: Jobs,
+    pub(super) specs: Specs,
     pub(super) names: BTreeMap<String, BTreeSet<JobId>>,
     pub(super) uids: BTreeMap<JobUid, JobId>,
     /// Ended jobs by when they ended, for retention.
     pub(super) ended: BTreeSet<(WallTime, JobId)>,
     pub(super) nodes: BTreeMap<NodeId, Node>,
-    pub(super) requests: BTreeMap<String, StoredRequest>,
+    pub(super) requests: BTreeMap<Arc<str>, StoredRequest>,
     pub(super) queue: Queue,
     pub(super) open: OpenHosts,
     /// What may have become placeable since the last pass.
@@ -59,7 +62,8 @@ impl Cluster {
             config,
             revision: 0,
             next_job_id: 1,
-            jobs: BTreeMap::new(),
+            jobs: Jobs::new(),
+            specs: Specs::default(),
             names: BTreeMap::new(),
             uids: BTreeMap::new(),
             ended: BTreeSet::new(),

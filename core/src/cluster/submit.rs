@@ -153,6 +153,7 @@ impl Cluster {
     /// Puts a job that has not ended into every index but the queue, which follows when it settles.
     pub(super) fn insert_job(&mut self, mut job: Job) {
         let id = job.id;
+        job.spec = self.specs.share(job.spec);
         self.uids.insert(job.uid, id);
         if let Some(name) = &job.spec.name {
             self.names.entry(name.to_string()).or_default().insert(id);
@@ -164,7 +165,7 @@ impl Cluster {
             self.totals.active_jobs += 1;
             job.shape = Some(self.queue.hold(Shape::of(&job.spec)));
         }
-        self.jobs.insert(id, job);
+        self.jobs.insert(id, Box::new(job));
     }
 }
 

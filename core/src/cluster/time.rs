@@ -23,7 +23,7 @@ impl Cluster {
                 Timer::Retry(job, position) => self.end_backoff(job, position),
                 Timer::QueueTimeout(job) => self.time_out_untouched(job),
                 Timer::TaskQueueTimeout(job, position, attempt) => self.time_out_task(job, position, attempt),
-                Timer::ForgetRequest(key) => self.forget_request(key),
+                Timer::ForgetRequest(key) => self.forget_request(&key),
                 Timer::Retention => {
                     self.retention_armed = false;
                     self.forget_old_jobs();

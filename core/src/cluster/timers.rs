@@ -1,6 +1,7 @@
 //! What waits for time. A timer is a reminder to look: whoever set it may have changed his mind since.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use crate::ids::{JobId, NodeId};
 use crate::time::BootTime;
@@ -21,7 +22,7 @@ pub(super) enum Timer {
     /// Whether a task has waited too long for attempt number n + 1.
     TaskQueueTimeout(JobId, u32, u32),
     /// An idempotency key is old enough to forget.
-    ForgetRequest(String),
+    ForgetRequest(Arc<str>),
     /// Whether ended jobs are old enough to forget.
     Retention,
 }

@@ -1,7 +1,7 @@
 //! What runs in a container: an exact argument vector or a script, and its environment.
 
 /// What runs in the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Command {
     /// An exact argument vector, not empty.
     Argv {
@@ -24,7 +24,7 @@ pub enum Command {
 }
 
 /// Which shell reads a script.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Shell {
     /// bash where the image has it, else sh; chosen inside the one start of the container.
     Auto,
@@ -33,7 +33,7 @@ pub enum Shell {
 }
 
 /// What is put in front of a command.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Entrypoint {
     /// Nothing: the image's entrypoint is not used.
     None,
@@ -44,7 +44,7 @@ pub enum Entrypoint {
 }
 
 /// One environment variable.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct EnvVar {
     /// Its name: not empty, no `=`, no NUL.
     pub name: String,

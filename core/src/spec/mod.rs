@@ -33,7 +33,7 @@ pub use signal::Signal;
 pub use violation::Violation;
 
 /// A job as the user wishes it, all defaults filled in, every part checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobSpec {
     /// Display name; the newest job of a name is what the name means.
     pub name: Option<JobName>,
@@ -93,7 +93,7 @@ impl JobSpec {
 }
 
 /// Indices of an array job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ArraySpec {
     /// First index.
     first: u32,
@@ -140,7 +140,7 @@ impl ArraySpec {
 }
 
 /// When the image is pulled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PullPolicy {
     /// Before every attempt.
     Always,
@@ -151,7 +151,7 @@ pub enum PullPolicy {
 }
 
 /// Which network a container has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NetworkMode {
     /// Connections out of the container are possible; nothing is published.
     Outbound,
@@ -160,7 +160,7 @@ pub enum NetworkMode {
 }
 
 /// What happens to a task whose worker is lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OnLost {
     /// Placed again once the old attempt cannot run any more.
     Retry,

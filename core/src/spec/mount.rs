@@ -1,7 +1,7 @@
 //! Files and folders mounted into a container.
 
 /// One mount; `target` is absolute, normal (no `.` or `..`) and not `/`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mount {
     /// A path of the host; the worker checks it against its allow-list.
     Bind {

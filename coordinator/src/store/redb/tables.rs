@@ -9,6 +9,7 @@ use bytes::Bytes;
 use dockmgr_core::ids::Epoch;
 use redb::{Builder, Database, Durability, ReadableDatabase, ReadableTable, Table, TableDefinition};
 
+use super::super::entry::PAGE_BYTES;
 use super::super::write::WriteSet;
 use super::super::{Change, Entry, Error, Guard, Key, Page, Prefix, Revision};
 use super::failure::classify;
@@ -18,8 +19,9 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const REVISION: &str = "revision";
 const EPOCH: &str = "epoch";
 
-/// Page cache. redb's own default of 1 GiB is more than the whole coordinator may use.
-const CACHE_BYTES: usize = 64 << 20;
+/// Page cache: everything is read once, at start-up, and what is written is small. redb's own default of 1 GiB is more than the
+/// whole coordinator may use.
+const CACHE_BYTES: usize = 16 << 20;
 
 type Data<'txn> = Table<'txn, &'static str, (u64, &'static [u8])>;
 
@@ -97,7 +99,7 @@ impl Tables {
         })
     }
 
-    pub(super) fn list(&self, prefix: &Prefix, after: Option<&Key>, limit: usize) -> Result<Page, Error> {
+    pub(super) fn list(&self, prefix: &Prefix, after: Option<&Key>, mut limit: usize) -> Result<Page, Error> {
         let from = match after {
             Some(key) if key.as_str() >= prefix.as_str() => Bound::Excluded(key.as_str()),
             Some(_) | None => Bound::Included(prefix.as_str()),
@@ -106,7 +108,7 @@ impl Tables {
             let transaction = self.database.begin_read()?;
             let revision = transaction.open_table(META)?.get(REVISION)?.map_or(0, |guard| guard.value());
             let data = transaction.open_table(DATA)?;
-            let mut rows = Vec::new();
+            let (mut rows, mut bytes) = (Vec::new(), 0);
             for row in data.range::<&str>((from, Bound::Unbounded))? {
                 let (key, stored) = row?;
                 if rows.len() > limit || !key.value().starts_with(prefix.as_str()) {
@@ -114,6 +116,12 @@ impl Tables {
                 }
                 let (at, value) = stored.value();
                 rows.push((key.value().to_owned(), at, Bytes::copy_from_slice(value)));
+                if bytes >= PAGE_BYTES {
+                    // The page is full: this row only tells that there is more.
+                    limit = rows.len() - 1;
+                    break;
+                }
+                bytes += value.len();
             }
             Ok((rows, revision))
         })?;

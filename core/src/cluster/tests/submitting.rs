@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -44,6 +45,16 @@ fn what_no_registered_node_can_run_waits_before_any_registered_or_with_a_queue_t
     t.hello("w1", "4cpu", Vec::new());
     assert!(t.try_submit("64cpu", None).is_err());
     t.submit("64cpu queue=10");
+}
+
+#[test]
+fn jobs_that_ask_for_the_same_keep_it_once() {
+    let mut t = Scenario::new();
+    let jobs = [t.submit("1cpu"), t.submit("2cpu"), t.submit("1cpu")];
+    t.restart();
+    let specs = jobs.map(|id| Arc::clone(&t.cluster.job(id).expect("it is there").spec));
+    assert!(Arc::ptr_eq(&specs[0], &specs[2]) && !Arc::ptr_eq(&specs[0], &specs[1]));
+    assert_eq!(*specs[1], spec("2cpu"));
 }
 
 #[test]
