@@ -14,9 +14,10 @@ use dockmgr_core::cluster::{Cluster, Config, Record, Restored, StoredJob};
 use dockmgr_core::ids::JobId;
 use dockmgr_core::time::Now;
 use dockmgr_support::error_chain::Chain;
+use futures_util::future::maybe_done;
 
 use super::codec;
-use crate::store::{self, Entry, MAX_PAGE, Prefix, Revision, Store};
+use crate::store::{self, Entry, Key, MAX_PAGE, Prefix, Revision, Store};
 
 /// Reads all records and makes the cluster they describe; its revisions are larger than `revision`. The leadership that reads
 /// began at the store's revision `since`.
@@ -135,31 +136,33 @@ impl Found {
     }
 }
 
-/// Visits every record under a prefix, page by page.
+/// Visits every record under a prefix, page by page; the next page is on its way while one is visited.
 async fn each(
     store: &Store,
     since: Revision,
     prefix: &str,
     mut visit: impl FnMut(&Entry) -> Result<(), store::Error>,
 ) -> Result<(), store::Error> {
-    let prefix = Prefix::new(prefix)?;
-    let mut after = None;
-    loop {
-        let page = store.list(&prefix, after.as_ref(), MAX_PAGE).await?;
+    let prefix = &Prefix::new(prefix)?;
+    let list = |after: Option<Key>| async move { store.list(prefix, after.as_ref(), MAX_PAGE).await };
+    let mut next = Some(Box::pin(maybe_done(list(None))));
+    while let Some(mut reading) = next.take() {
+        reading.as_mut().await;
+        let page = reading.as_mut().take_output().expect("it was awaited a moment ago")?;
         // A page older than the leadership is a stale read, which some versions of etcd give after a pause of a member
         // although it was not asked for (etcd#20418).
         if page.revision < since {
             let source = "a page was older than this leadership".into();
             return Err(store::Error::Unavailable { action: "load the state", source });
         }
-        for entry in &page.entries {
-            visit(entry)?;
+        next = page.next.map(|after| Box::pin(maybe_done(list(Some(after)))));
+        if let Some(reading) = &mut next {
+            // Asked once, so that it leaves now; what it answers is taken above.
+            let _not_yet = futures_util::poll!(reading.as_mut());
         }
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
-        }
+        page.entries.iter().try_for_each(&mut visit)?;
     }
+    Ok(())
 }
 
 fn decoded<T>(entry: &Entry, result: Result<T, codec::Error>) -> Result<T, store::Error> {

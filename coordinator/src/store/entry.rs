@@ -7,8 +7,11 @@ use dockmgr_core::ids::ClusterId;
 
 use super::Key;
 
-/// Most entries of one page: bounds what a read holds in memory.
-pub const MAX_PAGE: usize = 1000;
+/// Most entries of one page. etcd before 3.6 counts what is left of the range with every page, so few and large ones are
+/// faster; their bytes are bounded besides.
+pub const MAX_PAGE: usize = 4000;
+/// Values in one page of an embedded store, in bytes, after which it ends; one is always in it.
+pub(super) const PAGE_BYTES: usize = 4 << 20;
 
 /// A moment in the life of the whole store. Grows with every commit; larger is newer; 0 is before the first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
