@@ -131,6 +131,21 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Exited,
+        Self::Signaled,
+        Self::Oom,
+        Self::Timeout,
+        Self::Stopped,
+        Self::Killed,
+        Self::StartFailed,
+        Self::ImageFailed,
+        Self::InfraUnknown,
+        Self::Lost,
+        Self::Rejected,
+    ];
+
     /// The word people read.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! What a cluster makes of a real daemon that is killed, stopped, restarted, or whose containers others touch. Each test
 //! has a daemon of its own; the machine's is left alone.
 
+use std::path::Path;
 use std::time::Duration;
 
 use dockmgr_proto::v1::{EndReason, TaskState, node::State};
@@ -59,9 +60,14 @@ async fn d12_a_daemon_killed_with_live_restore_loses_no_code_and_no_byte_unsaid(
     let meanwhile = cluster.submit(["echo ready; sleep 2; echo bye; exit 0"]).await;
     says(&cluster, through, "ready").await;
     says(&cluster, meanwhile, "ready").await;
+    let of_second = format!("label=dockmgr.job={meanwhile}");
+    let id = daemon.docker(&["ps", "-q", "--no-trunc", "--filter", &of_second]).await;
+    let pid = daemon.docker(&["inspect", "--format", "{{.State.Pid}}", &id]).await;
     daemon.kill().await;
-    // The second job ends while no daemon is there.
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    wait_until("the second job to end while no daemon is there", Duration::from_secs(30), async || {
+        if Path::new("/proc").join(&pid).exists() { Err(format!("{pid} lives")) } else { Ok(()) }
+    })
+    .await;
     daemon.launch().await;
     cluster.wait(meanwhile).await.expect_code(0);
     cluster.wait(through).await.expect_code(7);

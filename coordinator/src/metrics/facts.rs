@@ -16,21 +16,6 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// All end reasons.
-const REASONS: [EndReason; 11] = [
-    EndReason::Exited,
-    EndReason::Signaled,
-    EndReason::Oom,
-    EndReason::Timeout,
-    EndReason::Stopped,
-    EndReason::Killed,
-    EndReason::StartFailed,
-    EndReason::ImageFailed,
-    EndReason::InfraUnknown,
-    EndReason::Lost,
-    EndReason::Rejected,
-];
-
 /// Labels whose values are words of ours.
 type Words<const N: usize> = [(&'static str, &'static str); N];
 
@@ -183,7 +168,7 @@ impl JobMeter {
             "Time of one decision of the leader: an event is taken in, then what became placeable is placed";
         to.register("cluster_scheduler_pass_seconds", help, meter.pass.clone());
         // What alerts look at is there from the start: the first of its kind would otherwise be no increase.
-        for reason in REASONS {
+        for reason in EndReason::ALL {
             drop(meter.ended.get_or_create(&[("reason", reason.as_str())]));
         }
         for mark in ["truncated", "suspect", "gap"] {

@@ -17,19 +17,6 @@ use crate::spec::{LabelKey, LabelValue};
 /// Names that mean something about the job, the attempt or the line as a whole.
 const OURS: [&str; 11] =
     ["job", "name", "label", "state", "reason", "node", "task", "attempt", "stream", "level", "severity"];
-const REASONS: [EndReason; 11] = [
-    EndReason::Exited,
-    EndReason::Signaled,
-    EndReason::Oom,
-    EndReason::Timeout,
-    EndReason::Stopped,
-    EndReason::Killed,
-    EndReason::StartFailed,
-    EndReason::ImageFailed,
-    EndReason::InfraUnknown,
-    EndReason::Lost,
-    EndReason::Rejected,
-];
 /// What a part of a query may be.
 const OPERAND: &str = "expected a word, a \"phrase\", a /regular expression/, FIELD:VALUE, NOT or (";
 
@@ -164,7 +151,7 @@ fn field(at: usize, field: &Field) -> Result<Term, Error> {
         "node" => Ok(Term::Node(pattern())),
         "label" => label(&text).map_err(wrong),
         "state" => one_of(&text, &StateTest::ALL, StateTest::as_str).map(Term::State).map_err(wrong),
-        "reason" => one_of(&text, &REASONS, EndReason::as_str).map(Term::Reason).map_err(wrong),
+        "reason" => one_of(&text, &EndReason::ALL, EndReason::as_str).map(Term::Reason).map_err(wrong),
         "stream" => match text.as_str() {
             "stdout" => Ok(Term::Stream(Stream::Stdout)),
             "stderr" => Ok(Term::Stream(Stream::Stderr)),

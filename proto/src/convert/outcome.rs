@@ -181,3 +181,15 @@ pub fn attempt_end_to_wire(end: &AttemptEnd) -> v1::AttemptEnded {
 fn whole_millis(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_reasons_of_the_wire_are_all_there_are() {
+        let known = (1..100).filter_map(|number| end_reason_from_wire("reason", number).ok());
+        let known: std::collections::BTreeSet<EndReason> = known.collect();
+        assert_eq!(known, EndReason::ALL.into());
+    }
+}
