@@ -8,6 +8,7 @@ pub mod clock;
 pub mod crypto;
 pub mod dev_token;
 pub mod error_chain;
+pub mod folder_lock;
 pub mod log_file;
 pub mod metrics;
 pub mod route;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::process::{Child, Command};
 
 /// The unit of processor time in `/proc`, the same on every Linux.
@@ -43,10 +43,15 @@ impl Process {
         u32::try_from(self.pid.as_raw_nonzero().get()).expect("ids are positive")
     }
 
-    /// Sends a signal; a process that is gone is left alone.
+    /// Sends a signal; a process that is gone is left alone. Returns from a stop when the last thread stands still: until
+    /// then the process may still answer.
     pub fn signal(&self, signal: Signal) {
         // Not yet waited for, so the id cannot belong to another process.
-        let _gone = kill_process(self.pid, signal);
+        let sent = kill_process(self.pid, signal);
+        if sent.is_ok() && signal == Signal::STOP {
+            let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _gone = waitid(WaitId::Pid(self.pid), stopped);
+        }
     }
 
     /// Kills it as a power cut would and waits for the end.

@@ -5,13 +5,13 @@
 //!
 //! Invariant: the highest leader epoch ever obeyed is on disk before a command of it is carried out (G4).
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use dockmgr_core::ids::{self, ClusterId, Epoch, NodeId};
-use rustix::fs::{FlockOperation, flock};
+use dockmgr_support::folder_lock::FolderLock;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -65,7 +65,7 @@ pub enum Error {
 pub struct DataDir {
     root: PathBuf,
     identity: Identity,
-    _lock: File,
+    _lock: FolderLock,
 }
 
 /// What is remembered about the node.
@@ -112,14 +112,8 @@ impl DataDir {
         // Only this user: it holds what jobs were asked to do, with their environment, and what they wrote.
         let private = fs::DirBuilder::new().recursive(true).mode(0o700).create(root);
         private.map_err(failed("make the data folder", root))?;
-        let lock_path = root.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path)
-            .map_err(failed("open the lock file", &lock_path))?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| Error::Locked(root.to_owned()))?;
+        let lock = FolderLock::acquire(root).map_err(failed("lock", root))?;
+        let lock = lock.ok_or_else(|| Error::Locked(root.to_owned()))?;
         let path = root.join("identity.json");
         let mut identity = match fs::read(&path) {
             Ok(bytes) => serde_json::from_slice::<Identity>(&bytes)

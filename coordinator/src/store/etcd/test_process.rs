@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -64,9 +64,11 @@ impl EtcdProcess {
         config
     }
 
-    /// Stops the process in place, as an overloaded machine does.
+    /// Stops the process in place, as an overloaded machine does; returns when its last thread stands still.
     pub(in super::super) fn pause(&self) {
         self.signal(Signal::STOP);
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(Pid::from_child(&self.child)), stopped).expect("the child is ours");
     }
 
     /// Lets it go on.

@@ -4,20 +4,19 @@
 //! is on disk (fsync) before it returns. After a failed write the process must exit ([`Error::is_fatal`]).
 
 mod failure;
-mod lock;
 mod tables;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use dockmgr_core::ids::Epoch;
+use dockmgr_support::folder_lock::FolderLock;
 
 use super::history::History;
 use super::lease::Term;
 use super::write::WriteSet;
 use super::{ChangeBatch, Entry, Error, Guard, Keeper, Key, Lease, Page, Prefix, Revision};
 
-use lock::FolderLock;
 use tables::Tables;
 
 /// Where the embedded store lives.
@@ -55,7 +54,7 @@ impl Redb {
         let folder = config.folder.clone();
         let place = folder.display().to_string();
         let inner = run_blocking(place, move || {
-            let lock = FolderLock::acquire(&folder)?;
+            let lock = take(&folder)?;
             let tables = Tables::open(&folder)?;
             let (revision, epoch) = tables.counters()?;
             let history = Arc::new(History::after(revision));
@@ -130,6 +129,14 @@ impl Inner {
         };
         self.writer.lock().map_err(poisoned)
     }
+}
+
+/// Makes the folder if needed and takes it, or fails with [`Error::Locked`].
+fn take(folder: &Path) -> Result<FolderLock, Error> {
+    let failed = |action| move |source: std::io::Error| Error::Io { action, path: folder.to_owned(), source };
+    std::fs::create_dir_all(folder).map_err(failed("create the store's folder"))?;
+    let lock = FolderLock::acquire(folder).map_err(failed("lock"))?;
+    lock.ok_or_else(|| Error::Locked { path: folder.join(FolderLock::FILE) })
 }
 
 /// Runs blocking file work on a thread made for it. Dropping the future does not stop work that has begun.
