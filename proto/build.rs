@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .bytes(".dockmgr.v1.LogRecord")
         .bytes(".dockmgr.v1.UploadChunk")
         .bytes(".dockmgr.v1.GetLogsResponse")
+        .bytes(".dockmgr.v1.SearchLine")
         .btree_map(".")
         .compile_well_known_types(true)
         .extern_path(".google.protobuf.Timestamp", "crate::wkt::Timestamp")

@@ -9,6 +9,7 @@ mod contexts;
 mod exit;
 mod failure;
 mod follow;
+mod hits;
 mod input;
 mod job_ref;
 mod output;

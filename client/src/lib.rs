@@ -23,6 +23,7 @@ mod follow;
 mod jobs;
 mod nodes;
 mod outage;
+mod search;
 mod stitch;
 mod wait;
 mod watch;
@@ -33,6 +34,7 @@ pub use events::EventWatch;
 pub use follow::LogFollow;
 pub use jobs::new_request_id;
 pub use outage::Told;
+pub use search::LogSearch;
 pub use watch::JobWatch;
 
 /// How long a wait, a watch or a follow outlives its coordinator: long enough for a restart, an upgrade or a failover,

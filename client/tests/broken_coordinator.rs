@@ -9,6 +9,7 @@ use dockmgr_client::{Client, Options};
 use dockmgr_proto::v1;
 use dockmgr_proto::v1::job_service_server::{JobService, JobServiceServer};
 use dockmgr_proto::v1::log_service_server::{LogService, LogServiceServer};
+use dockmgr_proto::v1::search_logs_response::Event as Searched;
 use dockmgr_proto::v1::tail_logs_response::Event;
 use dockmgr_support::tasks::Tasks;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -18,6 +19,8 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 
 /// One step of a tail, or its failure.
 type Step = Result<v1::TailLogsResponse, Status>;
+/// One step of a search, or its failure.
+type Found = Result<v1::SearchLogsResponse, Status>;
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Plays back what a test wrote down, and keeps what it was asked.
@@ -27,6 +30,8 @@ struct Script {
     refusals: Arc<Mutex<VecDeque<Status>>>,
     /// What the next tails send.
     tails: Arc<Mutex<VecDeque<Vec<Step>>>>,
+    /// What the next searches send.
+    searches: Arc<Mutex<VecDeque<Vec<Found>>>>,
     /// Request ids and resume tokens in the order they came.
     asked: Arc<Mutex<Vec<String>>>,
 }
@@ -106,6 +111,18 @@ impl LogService for Script {
     ) -> Result<Response<Self::TailLogsStream>, Status> {
         self.note(&request.get_ref().resume_token)?;
         let steps = lock(&self.tails).pop_front().unwrap_or_default();
+        Ok(Response::new(Box::pin(iter(steps))))
+    }
+
+    type SearchLogsStream = Answers<v1::SearchLogsResponse>;
+
+    async fn search_logs(
+        &self,
+        request: Request<v1::SearchLogsRequest>,
+    ) -> Result<Response<Self::SearchLogsStream>, Status> {
+        let v1::SearchLogsRequest { page_token, limit, count_only, .. } = request.get_ref();
+        self.note(&format!("{page_token} {limit} {count_only}"))?;
+        let steps = lock(&self.searches).pop_front().unwrap_or_default();
         Ok(Response::new(Box::pin(iter(steps))))
     }
 
@@ -230,6 +247,40 @@ async fn a_tail_without_follow_ends_with_what_is_kept() {
         client.tail_logs(v1::TailLogsRequest { job: "42".into(), ..v1::TailLogsRequest::default() });
     assert!(matches!(tail.next().await, Ok(Some(Event::Batch(_)))));
     assert!(matches!(tail.next().await, Ok(None)));
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a step is a result")]
+fn hit(token: &str) -> Found {
+    let hit = v1::SearchHit { page_token: token.to_owned(), ..v1::SearchHit::default() };
+    Ok(v1::SearchLogsResponse { event: Some(Searched::Hit(hit)) })
+}
+
+#[tokio::test]
+async fn a_search_goes_on_behind_the_last_hit_and_gives_none_twice() {
+    let script = Script::default();
+    let next_page_token = "p3".to_owned();
+    let done = v1::SearchDone { next_page_token, ..v1::SearchDone::default() };
+    let done = Ok(v1::SearchLogsResponse { event: Some(Searched::Done(done)) });
+    lock(&script.searches).extend([
+        vec![hit("p1"), hit("p2"), Err(Status::unavailable("restarted"))],
+        // Ended without a word, before anything was found again.
+        vec![],
+        vec![hit("p3"), Err(Status::unavailable("restarted"))],
+        // All hits that were asked for are there: only the counts are missing.
+        vec![done],
+    ]);
+    let (client, _tasks) = client_of(&script).await;
+    let mut search = client.search_logs(v1::SearchLogsRequest { limit: 3, ..Default::default() });
+    let mut tokens = Vec::new();
+    while let Some(event) = search.next().await.expect("goes on") {
+        match event {
+            Searched::Hit(hit) => tokens.push(hit.page_token),
+            Searched::Done(done) => tokens.push(format!("done {}", done.next_page_token)),
+            Searched::Progress(_) => panic!("nobody sent it"),
+        }
+    }
+    assert_eq!(tokens, ["p1", "p2", "p3", "done p3"]);
+    assert_eq!(script.asked(), [" 3 false", "p2 1 false", "p2 1 false", "p3 1 true"]);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod restored;
 mod retries;
 mod rolling;
 mod scale;
+mod searching;
 mod starved;
 mod watching;
 

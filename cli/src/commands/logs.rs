@@ -83,8 +83,8 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
         attempt,
         follow: args.follow,
         tail_lines: args.tail,
-        since_time: args.since.map(wire),
-        until_time: args.until.map(wire),
+        since_time: args.since.map(super::wire_time),
+        until_time: args.until.map(super::wire_time),
         stream: stream.into(),
         resume_token: String::new(),
     };
@@ -120,8 +120,4 @@ fn known(job: &Job, task: Option<u32>, attempt: Option<u32>) -> Result<(), Failu
         }
         _ => Ok(()),
     }
-}
-
-fn wire(time: Timestamp) -> dockmgr_proto::wkt::Timestamp {
-    dockmgr_proto::wkt::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
 }

@@ -18,6 +18,7 @@ mod ps;
 mod remove;
 mod retry;
 mod run;
+mod search;
 mod stop;
 mod submit;
 mod version;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Describe(describe::Args),
     /// Show the output of a job
     Logs(logs::Args),
+    /// Find lines in the output of all jobs
+    Search(search::Args),
     /// End jobs: stop signal, grace, SIGKILL
     Stop(stop::Args),
     /// End jobs at once
@@ -95,6 +98,7 @@ impl Command {
             Self::Inspect(args) => inspect::execute(reach, args).await,
             Self::Describe(args) => describe::execute(reach, args).await,
             Self::Logs(args) => logs::execute(reach, args).await,
+            Self::Search(args) => search::execute(reach, args).await,
             Self::Stop(args) => stop::execute(reach, args).await,
             Self::Kill(args) => kill::execute(reach, args).await,
             Self::Wait(args) => wait::execute(reach, args).await,
@@ -111,6 +115,11 @@ impl Command {
             Self::Man(args) => man::execute(&args),
         }
     }
+}
+
+/// A point in time as the API has it.
+fn wire_time(time: jiff::Timestamp) -> dockmgr_proto::wkt::Timestamp {
+    dockmgr_proto::wkt::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
 }
 
 /// What an answer lacked although the API promises it.

@@ -66,7 +66,7 @@ impl Error {
 }
 
 /// Runs file work on a blocking thread. Dropping the future does not stop the work.
-pub(super) async fn run<T: Send + 'static>(
+pub(crate) async fn run<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {

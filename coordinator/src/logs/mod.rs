@@ -32,6 +32,7 @@ mod writer;
 pub(crate) use attempt_log::AttemptLog;
 pub(crate) use directory::{AttemptDirectory, BegunAttempt, BegunTask, Fate};
 pub use error::Error;
+pub(crate) use error::run;
 pub(crate) use reader::LogReader;
 pub use store::LogStore;
 pub(crate) use tail::{Step, Tail, TailError, Wanted};

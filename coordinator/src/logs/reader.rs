@@ -57,6 +57,28 @@ impl LogReader {
         }
     }
 
+    /// Like [`LogReader::read`], for a caller that is on a blocking thread already.
+    pub(crate) fn read_blocking(&mut self) -> Result<Vec<Entry>, Error> {
+        loop {
+            let (len, deleted) = {
+                let written = self.written.borrow_and_update();
+                (written.len, written.deleted)
+            };
+            if deleted {
+                return Err(Error::Deleted);
+            }
+            let position = self.cursor.fed_to();
+            if position >= len {
+                return Ok(Vec::new());
+            }
+            let bytes = self.log.fetch(&self.shared, position, len, FETCH)?;
+            let entries = self.cursor.feed(&bytes).map_err(Error::File)?;
+            if !entries.is_empty() {
+                return Ok(entries);
+            }
+        }
+    }
+
     /// Waits until there is more to read or the log was deleted. Returns at once if so; never, once the end was read.
     /// Cancel safe.
     pub(crate) async fn wait(&mut self) {

@@ -145,6 +145,19 @@ impl LogStore {
         .await
     }
 
+    /// The jobs that have output here, newest first.
+    pub(crate) async fn jobs(&self) -> Result<Vec<JobId>, Error> {
+        let root = self.shared.root.clone();
+        run(move || {
+            let names = entries(&root)?;
+            let job = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
+            let mut jobs: Vec<JobId> = names.into_iter().filter_map(job).collect();
+            jobs.sort_unstable_by_key(|job| std::cmp::Reverse(*job));
+            Ok(jobs)
+        })
+        .await
+    }
+
     /// The attempts of `job` that have output here, in order.
     pub(crate) async fn attempts_of(&self, job: JobId) -> Result<Vec<AttemptId>, Error> {
         let folder = layout::job_folder(&self.shared.root, job);

@@ -16,6 +16,7 @@ use prometheus_client::metrics::counter::Counter;
 use tonic::{Code, Request, Response, Status};
 
 use super::log_source::{Kept, Source};
+use super::search::{SearchDesk, Steps};
 use super::{references, status, view};
 use crate::controller::{self, Handle};
 use crate::logs::{self, LogStore, Step, Tail, TailError, Wanted};
@@ -30,13 +31,15 @@ const MAX_TOKEN: usize = 64 * 1024;
 pub(crate) struct Logs {
     handle: Handle,
     store: LogStore,
+    search: SearchDesk,
     read: Counter,
 }
 
 impl Logs {
     /// Serves what `store` keeps of the jobs `handle` knows; `read` counts the bytes.
     pub(crate) fn new(handle: Handle, store: LogStore, read: Counter) -> Self {
-        Self { handle, store, read }
+        let search = SearchDesk::new(handle.clone(), store.clone());
+        Self { handle, store, search, read }
     }
 }
 
@@ -96,6 +99,12 @@ impl LogService for Logs {
             available_bytes: kept.offsets.of(stream),
             end: kept.end.as_ref().map(convert::log::end_to_wire),
         }))
+    }
+
+    type SearchLogsStream = Steps;
+
+    async fn search_logs(&self, request: Request<v1::SearchLogsRequest>) -> Result<Response<Steps>, Status> {
+        self.search.open(request.get_ref()).await.map(Response::new)
     }
 }
 
@@ -239,7 +248,7 @@ fn gone(job: JobId) -> Status {
 }
 
 /// Output that cannot be read; the cause is logged, not sent.
-fn unreadable(error: &logs::Error) -> Status {
+pub(super) fn unreadable(error: &logs::Error) -> Status {
     tracing::warn!(error = %Chain(error), "output could not be read");
     if error.is_retryable() {
         Status::unavailable("the output cannot be read right now")

@@ -12,6 +12,7 @@ mod logs;
 mod nodes;
 mod page;
 mod references;
+mod search;
 mod session;
 pub(crate) mod status;
 mod times;

@@ -2,6 +2,7 @@
 
 use dockmgr_core::log::frame::MAX_MARKS;
 use dockmgr_core::log::{End, MAX_REASON, Mark, Offsets, Record, Stream};
+use dockmgr_core::search::Severity;
 
 use super::{Error, Problem, at_most, cut, ids, required, time};
 use crate::v1;
@@ -27,6 +28,19 @@ pub fn stream_to_wire(stream: Stream) -> v1::LogStream {
     match stream {
         Stream::Stdout => v1::LogStream::Stdout,
         Stream::Stderr => v1::LogStream::Stderr,
+    }
+}
+
+/// Writes how grave a line is.
+pub fn severity_to_wire(severity: Option<Severity>) -> v1::LogSeverity {
+    match severity {
+        None => v1::LogSeverity::Unspecified,
+        Some(Severity::Trace) => v1::LogSeverity::Trace,
+        Some(Severity::Debug) => v1::LogSeverity::Debug,
+        Some(Severity::Info) => v1::LogSeverity::Info,
+        Some(Severity::Warn) => v1::LogSeverity::Warn,
+        Some(Severity::Error) => v1::LogSeverity::Error,
+        Some(Severity::Fatal) => v1::LogSeverity::Fatal,
     }
 }
 

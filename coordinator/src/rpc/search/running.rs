@@ -1,0 +1,209 @@
+//! A search under way.
+//!
+//! ```text
+//!   scanning --all attempts were looked at, or the time is over--> giving --the last hit was given--> done
+//! ```
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dockmgr_proto::convert;
+use dockmgr_proto::v1::{self, search_logs_response::Event};
+use dockmgr_support::error_chain::Chain;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::candidates::Candidates;
+use super::found::{Found, Hit};
+use super::place::{self, Place};
+use super::scan::{Shared, scan};
+use super::wanted::Wanted;
+use super::{SCANS, context};
+use crate::controller::Handle;
+use crate::logs::{self, LogStore};
+
+/// Longest time of the scans of one search: hundreds of GiB, and nobody waits longer for an answer.
+const LONGEST: Duration = Duration::from_secs(300);
+/// How often the client hears how far a search has come: a person sees that it moves, and no proxy takes it for idle.
+const TELL: Duration = Duration::from_millis(500);
+/// Attempts under way at a time: one for each thread, and as many that are being opened.
+const WINDOW: usize = 2 * SCANS;
+
+/// A search. Dropping it ends its scans.
+pub(super) struct Running {
+    store: LogStore,
+    shared: Arc<Shared>,
+    threads: Arc<Semaphore>,
+    candidates: Candidates,
+    scans: FuturesUnordered<BoxFuture<'static, Result<(), logs::Error>>>,
+    /// All attempts are under way or were looked at.
+    all_begun: bool,
+    deadline: Instant,
+    tell_at: Instant,
+    unreadable: u64,
+    incomplete: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    Scanning,
+    Giving { hits: VecDeque<(Place, Hit)>, next_page: String },
+    Done,
+}
+
+impl Running {
+    /// Begins a search.
+    pub(super) async fn begin(
+        handle: Handle,
+        store: LogStore,
+        wanted: Arc<Wanted>,
+        threads: Arc<Semaphore>,
+    ) -> Result<Self, Status> {
+        let candidates = Candidates::new(handle, store.clone(), wanted.query.clone()).await?;
+        let shared = Arc::new(Shared {
+            found: Mutex::new(Found::new(Arc::clone(&wanted))),
+            wanted,
+            bytes: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+        });
+        let now = Instant::now();
+        Ok(Self {
+            store,
+            shared,
+            threads,
+            candidates,
+            scans: FuturesUnordered::new(),
+            all_begun: false,
+            deadline: now + LONGEST,
+            tell_at: now + TELL,
+            unreadable: 0,
+            incomplete: false,
+            stage: Stage::Scanning,
+        })
+    }
+
+    /// The next step; `None` after the last. Not cancel safe: drop the search, go on by page token.
+    pub(super) async fn next(&mut self) -> Result<Option<Event>, Status> {
+        loop {
+            match &mut self.stage {
+                Stage::Scanning => {
+                    if let Some(progress) = self.scan().await? {
+                        return Ok(Some(Event::Progress(progress)));
+                    }
+                }
+                Stage::Giving { hits, next_page } => {
+                    let Some((place, hit)) = hits.pop_front() else {
+                        let next_page = std::mem::take(next_page);
+                        self.stage = Stage::Done;
+                        return Ok(Some(Event::Done(self.done(next_page))));
+                    };
+                    match context::message(&self.store, &self.shared.wanted, place, hit).await {
+                        Ok(message) => return Ok(Some(Event::Hit(message))),
+                        // It was there a moment ago: its job was deleted.
+                        Err(error) => self.missed(&error),
+                    }
+                }
+                Stage::Done => return Ok(None),
+            }
+        }
+    }
+
+    /// Goes on scanning until it is time to tell how far it has come; `None` when it is over.
+    async fn scan(&mut self) -> Result<Option<v1::SearchProgress>, Status> {
+        loop {
+            while !self.all_begun && self.scans.len() < WINDOW {
+                match self.candidates.next().await? {
+                    None => self.all_begun = true,
+                    Some(candidate) => {
+                        let (store, shared) = (self.store.clone(), Arc::clone(&self.shared));
+                        let threads = Arc::clone(&self.threads);
+                        self.scans.push(Box::pin(scan(store, shared, threads, candidate)));
+                    }
+                }
+            }
+            tokio::select! {
+                // An attempt was looked through, or none is left.
+                ended = self.scans.next() => match ended {
+                    Some(Ok(())) => {}
+                    Some(Err(error)) => self.missed(&error),
+                    None => {
+                        self.give();
+                        return Ok(None);
+                    }
+                },
+                // It takes too long.
+                () = tokio::time::sleep_until(self.deadline) => {
+                    self.incomplete = true;
+                    self.scans.clear();
+                    self.give();
+                    return Ok(None);
+                }
+                // The client should hear something.
+                () = tokio::time::sleep_until(self.tell_at) => {
+                    self.tell_at = Instant::now() + TELL;
+                    return Ok(Some(self.progress()));
+                }
+            }
+        }
+    }
+
+    /// Turns to the hits.
+    fn give(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+        let (hits, more) = self.found().take_best();
+        let question = &self.shared.wanted.question;
+        let last = hits.last().filter(|_| more).map(|(place, _)| place::to_token(question, *place));
+        self.stage = Stage::Giving { hits: hits.into(), next_page: last.unwrap_or_default() };
+    }
+
+    fn progress(&self) -> v1::SearchProgress {
+        v1::SearchProgress {
+            scanned_bytes: self.shared.bytes.load(Ordering::Relaxed),
+            scanned_attempts: self.shared.attempts.load(Ordering::Relaxed),
+            hits: self.found().hits,
+        }
+    }
+
+    fn done(&self, next_page_token: String) -> v1::SearchDone {
+        let found = self.found();
+        let bucket =
+            |(start, hits)| v1::SearchBucket { start_time: Some(convert::time::wall_to_wire(start)), hits };
+        let histogram = found.histogram.as_ref();
+        let bucket_millis = histogram.map_or(0, |histogram| histogram.width_millis().unsigned_abs());
+        let buckets = histogram.map(|histogram| histogram.spans().map(bucket).collect()).unwrap_or_default();
+        drop(found);
+        v1::SearchDone {
+            total: Some(self.progress()),
+            next_page_token,
+            buckets,
+            bucket_millis,
+            incomplete: self.incomplete,
+            unreadable_attempts: self.unreadable,
+        }
+    }
+
+    /// Takes note of output that could not be read. That of a job which was deleted meanwhile is none.
+    fn missed(&mut self, error: &logs::Error) {
+        if !matches!(error, logs::Error::Deleted) {
+            tracing::warn!(error = %Chain(error), "output could not be searched");
+            self.unreadable += 1;
+        }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.shared.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::Relaxed);
+    }
+}
