@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use prost::Message as _;
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 10] = [
     "dockmgr/v1/common.proto",
     "dockmgr/v1/spec.proto",
     "dockmgr/v1/job.proto",
@@ -13,6 +13,7 @@ const FILES: [&str; 9] = [
     "dockmgr/v1/log_service.proto",
     "dockmgr/v1/node_service.proto",
     "dockmgr/v1/event_service.proto",
+    "dockmgr/v1/cluster_service.proto",
     "dockmgr/v1/worker_service.proto",
     "dockmgr/store/v1/store.proto",
 ];

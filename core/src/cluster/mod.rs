@@ -25,6 +25,7 @@ mod indices;
 mod invariants;
 mod job;
 mod late;
+mod lately;
 mod loss;
 mod node;
 mod nodes;
@@ -54,6 +55,7 @@ pub use event::{
 };
 pub use indices::Indices;
 pub use job::{Job, JobOutcome};
+pub use lately::{Ends, Lately};
 pub use node::{Drain, Node, NodeState};
 pub use refusal::Refusal;
 pub use request::StoredRequest;

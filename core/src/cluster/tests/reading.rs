@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use super::scenario::{Scenario, node};
-use crate::cluster::{Backlog, Totals};
+use crate::cluster::{Backlog, Ends, Totals};
 use crate::ids::JobId;
+use crate::time::WallTime;
 
 #[test]
 fn a_job_is_found_by_number_name_uid_and_last() {
@@ -86,4 +87,21 @@ fn the_totals_tell_jobs_and_tasks_by_state() {
     assert_eq!((totals.running_tasks, totals.unknown_tasks, totals.live_tasks()), (0, 2, 2));
     let unheard = t.cluster.node(node("w1")).expect("known").unheard(t.now().boot);
     assert!(unheard >= Duration::from_secs(31), "{unheard:?}");
+}
+
+#[test]
+fn what_ended_lately_is_counted_by_the_minute_and_the_failed_are_named() {
+    let mut t = Scenario::new().worker("w1", "4cpu");
+    let jobs = [(); 3].map(|()| t.submit("1cpu"));
+    t.exit("w1", "1.0.1", 0);
+    t.exit("w1", "2.0.1", 3);
+    t.pass(120.0);
+    t.exit("w1", "3.0.1", 4);
+    let now = t.now().wall;
+    let lately = t.cluster.lately(now);
+    assert_eq!(lately.minutes[57], Ends { succeeded: 1, failed: 1, cancelled: 0 });
+    assert_eq!(lately.minutes[59], Ends { failed: 1, ..Ends::default() });
+    assert_eq!((lately.failed, lately.cut), (vec![jobs[2], jobs[1]], false));
+    let later = WallTime(now.0 + 3_600_000);
+    assert!(t.cluster.lately(later).failed.is_empty(), "an hour later that is history");
 }
