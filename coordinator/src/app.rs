@@ -28,7 +28,7 @@ use crate::logs::{self, LogStore, Sharing};
 use crate::metrics::Metrics;
 use crate::metrics::page::CoordinatorPage;
 use crate::retention;
-use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, SessionDesk, UploadDesk, Workers};
+use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Overview, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
 use crate::store::{self, Candidate, Outlook, Store};
 use crate::witness::Witness;
@@ -242,6 +242,7 @@ async fn bind(
         logs: Logs::new(handle.clone(), log_store.clone(), metrics.logs.read.clone()),
         nodes: Nodes::new(handle.clone()),
         events: Events::new(handle.clone()),
+        overview: Overview::new(handle.clone()),
         workers: Workers::new(
             SessionDesk::new(handle.clone(), tasks.clone()),
             UploadDesk::new(handle.clone(), log_store.clone(), tasks.clone(), metrics.logs.received.clone()),
@@ -249,6 +250,7 @@ async fn bind(
         gate: Gate::new(config.token.clone()),
         forward: ForwardLayer::new(leading.clone(), config.tls.as_ref().map(peer_tls)),
         calls: metrics.calls.clone(),
+        web_hosts: config.web_hosts(),
     };
     Ok(server::bind(config.listen, config.tls.as_ref(), config.connections, services).await?)
 }

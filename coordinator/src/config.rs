@@ -97,6 +97,10 @@ pub struct Args {
     /// File with the API token every caller must send.
     #[arg(long, env = "DOCKMGR_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// Name by which browsers may call this coordinator, besides localhost, addresses and the host of --advertise; may be
+    /// repeated.
+    #[arg(long, env = "DOCKMGR_WEB_HOST", value_delimiter = ',', value_name = "NAME")]
+    web_host: Vec<String>,
     /// Serve on an address off loopback without TLS or without a token: everybody who reaches it can run containers.
     #[arg(long, env = "DOCKMGR_INSECURE_BIND")]
     insecure_bind: bool,
@@ -155,6 +159,8 @@ pub struct Config {
     pub tls: Option<Tls>,
     /// The token every caller must send.
     pub token: Option<ApiToken>,
+    /// Names by which browsers may call, as given.
+    pub web_host: Vec<String>,
     /// How many connections the API takes.
     pub connections: Allowed,
     /// Image of jobs that name none.
@@ -252,6 +258,7 @@ impl Config {
             args.client_ca.or(file.client_ca),
         )?;
         let token = args.token_file.or(file.token_file).map(|path| ApiToken::read(&path)).transpose()?;
+        let web_host = if args.web_host.is_empty() { file.web_host } else { args.web_host };
         let insecure = args.insecure_bind || file.insecure_bind;
         check_exposure(listen, tls.is_some(), token.is_some(), insecure)?;
         let connections = connections(
@@ -277,6 +284,7 @@ impl Config {
             store,
             tls,
             token,
+            web_host,
             connections,
             default_image,
             accept_data_loss,

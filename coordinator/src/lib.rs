@@ -14,4 +14,5 @@ mod rpc;
 mod server;
 pub mod sessions;
 pub mod store;
+mod web;
 mod witness;

@@ -3,8 +3,8 @@
 //! Owns every transport limit. What the services do is theirs.
 //!
 //! ```text
-//! accept -> admission (a place, or refused) -> connection (patience, cut) -> calls (counted) -> entrance (deadline)
-//!        -> gate -> services
+//! accept -> admission (a place, or refused) -> connection (patience, cut) -> web -> calls (counted) -> entrance (deadline)
+//!        -> forward -> gate -> services
 //! ```
 
 mod accept;
@@ -18,6 +18,7 @@ mod limits;
 use std::net::SocketAddr;
 
 use dockmgr_proto::DESCRIPTOR_SET;
+use dockmgr_proto::v1::cluster_service_server::ClusterServiceServer;
 use dockmgr_proto::v1::event_service_server::EventServiceServer;
 use dockmgr_proto::v1::job_service_server::JobServiceServer;
 use dockmgr_proto::v1::log_service_server::LogServiceServer;
@@ -35,7 +36,8 @@ use tower::layer::util::{Identity, Stack};
 use crate::config::{Allowed, Tls};
 use crate::forward::ForwardLayer;
 use crate::metrics::calls::Calls;
-use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Workers};
+use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Overview, Workers};
+use crate::web::WebLayer;
 
 use admission::Admission;
 use entrance::EntranceLayer;
@@ -47,26 +49,36 @@ pub(crate) struct Services {
     pub(crate) logs: Logs,
     pub(crate) nodes: Nodes,
     pub(crate) events: Events,
+    pub(crate) overview: Overview,
     pub(crate) workers: Workers,
     pub(crate) gate: Gate,
     /// Answers calls at the leader, wherever that is.
     pub(crate) forward: ForwardLayer,
     /// Counts every call.
     pub(crate) calls: Calls,
+    /// Names by which browsers may call this coordinator.
+    pub(crate) web_hosts: Vec<String>,
 }
 
 /// Names of the public services, for health.
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "",
     "dockmgr.v1.JobService",
     "dockmgr.v1.LogService",
     "dockmgr.v1.NodeService",
     "dockmgr.v1.EventService",
+    "dockmgr.v1.ClusterService",
     "dockmgr.v1.WorkerService",
 ];
 
 /// What every call passes through.
-type Layers = Stack<ForwardLayer, Stack<EntranceLayer, Stack<Calls, Identity>>>;
+type Layers = Stack<ForwardLayer, Outer>;
+
+/// What every call passes through before it is known where it is answered.
+type Outer = Stack<EntranceLayer, Stack<Calls, Stack<Web, Identity>>>;
+
+/// JSON over HTTP and the page; tells the connection of requests that it answers itself.
+type Web = WebLayer<fn(&http::Extensions)>;
 
 /// A server that is bound and can be run.
 pub(crate) struct Bound {
@@ -148,7 +160,8 @@ pub(crate) async fn bind(
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .map_err(Error::Reflection)?;
-    let mut server = limits::builder(services.calls).layer(services.forward);
+    let mut server =
+        limits::builder(Web::new(services.web_hosts, entrance::note), services.calls).layer(services.forward);
     if let Some(tls) = tls {
         server = server.tls_config(tls_config(tls)).map_err(Error::Tls)?;
     }
@@ -158,12 +171,14 @@ pub(crate) async fn bind(
     let router = add(router, services.jobs, services.logs, &gate);
     let nodes = NodeServiceServer::new(services.nodes).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let events = EventServiceServer::new(services.events).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let overview = ClusterServiceServer::new(services.overview).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let workers = WorkerServiceServer::new(services.workers)
         .max_decoding_message_size(MAX_HELLO_BYTES)
         .max_encoding_message_size(MAX_REPLY_BYTES);
     let router = router
         .add_service(InterceptedService::new(nodes, gate.clone()))
         .add_service(InterceptedService::new(events, gate.clone()))
+        .add_service(InterceptedService::new(overview, gate.clone()))
         .add_service(InterceptedService::new(workers, gate));
     let admission = Admission::new(limits::fit_to_files(connections));
     Ok(Bound { router, listener, admission, plain: tls.is_none(), address, health })

@@ -27,7 +27,7 @@ readonly CHECK='
 # what a machine must bring.
 inside() {
     docker run --rm --cap-add ALL "${DROP[@]}" --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
-        --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --volume "$PWD:/setup:ro" --volume /var/lib/docker \
+        --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --env DOCKMGR_TOOLS=/tmp/tools --volume "$PWD:/setup:ro" --volume /var/lib/docker \
         dockmgr/debian:local bash -c "umount -R /sys/fs/cgroup; mount -o remount,rw /sys; mount -o remount,rw /proc/sys
             ln -s /bin/true /usr/local/bin/cargo; $1"
 }

@@ -4,7 +4,8 @@
 # Usage: deploy/host/setup.sh [--build] [--docker] [--test]     (no argument: --build --docker)
 #   --build   what compiling needs: a C compiler, the protobuf compiler
 #   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
-#   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, Python's gRPC, network namespaces
+#   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, Python's gRPC, network namespaces,
+#             Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip)
 # Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
 # Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
 set -euo pipefail
@@ -13,6 +14,10 @@ readonly DOCKERD_LOG=${DOCKMGR_DOCKERD_LOG:-/var/log/dockmgr-dockerd.log}
 readonly DOCKERD_PID=/var/run/docker.pid
 # A first start reads 150 MB from a disk that may be slow; a daemon that is silent after this has failed.
 readonly DOCKERD_WAIT_SECONDS=120
+TOOLS=${DOCKMGR_TOOLS:-$(cd "$(dirname "$0")/../.." && pwd)/target/tools}
+readonly TOOLS
+# Looks for what bars people from a page.
+readonly AXE=4.14.1
 SUDO=()
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
@@ -62,8 +67,11 @@ setup_build() {
 setup_test() {
     local packages package
     mapfile -t packages < <(missing etcd=etcd-server etcdctl=etcd-client docker-registry=docker-registry jq=jq \
-        promtool=prometheus python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd)
+        promtool=prometheus python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd \
+        chromium=chromium npm=npm)
     /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
+    /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
+    [ -d /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)
     if [ ${#packages[@]} -gt 0 ]; then
         install "${packages[@]}"
         # The tests start their own on free ports; the services of the packages would hold the default ones.
@@ -75,7 +83,27 @@ setup_test() {
             esac
         done
     fi
+    setup_web_checkers
     say "test tools are here"
+}
+
+# The OpenAPI validator, the tester of APIs and axe-core, in the versions the project names.
+setup_web_checkers() {
+    local wanted
+    wanted=$(dirname "$0")/web-requirements.txt
+    if ! cmp -s "$wanted" "$TOOLS/web/requirements.txt"; then
+        say "will install the packages of web-requirements.txt into target/tools/web with pip"
+        mkdir -p "$TOOLS"
+        /usr/bin/python3 -m venv --clear "$TOOLS/web"
+        "$TOOLS/web/bin/pip" install --quiet --disable-pip-version-check -r "$wanted" >"$LOG" 2>&1 ||
+            { tail -n 10 "$LOG" >&2; die "pip could not install the checkers of the web API"; }
+        cp "$wanted" "$TOOLS/web/requirements.txt"
+    fi
+    if ! grep -q "\"version\": \"$AXE\"" "$TOOLS/axe/node_modules/axe-core/package.json" 2>/dev/null; then
+        say "will install axe-core $AXE into target/tools/axe with npm"
+        npm install --silent --no-audit --no-fund --no-save --prefix "$TOOLS/axe" "axe-core@$AXE" >"$LOG" 2>&1 ||
+            { tail -n 10 "$LOG" >&2; die "npm could not install axe-core"; }
+    fi
 }
 
 stop_service() {
@@ -212,7 +240,7 @@ main() {
             --build) build=1 ;;
             --docker) docker=1 ;;
             --test) test=1 ;;
-            -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+            -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
             *) printf 'setup: unknown argument %s (known: --build --docker --test)\n' "$argument" >&2; exit 2 ;;
         esac
     done

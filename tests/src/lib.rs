@@ -5,6 +5,7 @@
 //! programs only by their flags, their API and their files. The test programs beside `src/` use it.
 
 pub mod adoption;
+pub mod browser;
 pub mod cli;
 pub mod cluster;
 pub mod docker;
@@ -12,6 +13,7 @@ pub mod etcd;
 pub mod failover;
 pub mod figures;
 pub mod frames;
+pub mod http;
 pub mod load;
 pub mod needs;
 pub mod own_daemon;

@@ -39,4 +39,13 @@ impl Config {
             None => format!("{}://{bound}", if self.tls.is_some() { "https" } else { "http" }),
         }
     }
+
+    /// The names by which browsers may call: those that were given, and the one the others are told.
+    pub(crate) fn web_hosts(&self) -> Vec<String> {
+        let advertised = self.advertise.as_ref().and_then(|address| {
+            let uri: http::Uri = address.to_string().parse().ok()?;
+            uri.host().map(str::to_owned)
+        });
+        self.web_host.iter().cloned().chain(advertised).collect()
+    }
 }

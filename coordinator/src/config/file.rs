@@ -33,6 +33,7 @@ pub(super) struct File {
     pub(super) tls_key: Option<PathBuf>,
     pub(super) client_ca: Option<PathBuf>,
     pub(super) token_file: Option<PathBuf>,
+    pub(super) web_host: Vec<String>,
     pub(super) insecure_bind: bool,
     pub(super) max_connections: Option<usize>,
     pub(super) max_connections_per_ip: Option<usize>,

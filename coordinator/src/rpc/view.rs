@@ -181,6 +181,7 @@ fn counts(counts: Counts) -> v1::TaskCounts {
     }
 }
 
-fn time(time: WallTime) -> Timestamp {
+/// A moment.
+pub(crate) fn time(time: WallTime) -> Timestamp {
     convert::time::wall_to_wire(time)
 }

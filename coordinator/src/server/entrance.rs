@@ -31,6 +31,13 @@ const HEALTH: &str = "/grpc.health.";
 #[derive(Debug, Clone, Copy)]
 pub(super) struct EntranceLayer;
 
+/// Notes a request that is answered before it comes here.
+pub(super) fn note(extensions: &http::Extensions) {
+    if let Some(peer) = extensions.get::<Peer>() {
+        peer.called();
+    }
+}
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct Entrance<S>(S);
@@ -58,9 +65,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<Peer>().cloned();
-        if let Some(peer) = &peer {
-            peer.called();
-        }
+        note(request.extensions());
         // Health is told to everybody: an answer proves nothing.
         let proves = !request.uri().path().starts_with(HEALTH);
         let for_others = request.headers().contains_key(FORWARDED);

@@ -2,7 +2,7 @@
 //!
 //! Follows the frames' headers as they pass and keeps an account: what carries nothing costs, what we write to the peer
 //! earns. Honest clients of every library stay far on the right side: they ping and open windows because we sent
-//! something. The HTTP/2 library bounds the memory such frames take, but answers them for ever.
+//! something. The HTTP/2 library bounds the memory such frames take, but answers them for ever. HTTP/1.1 has no such frames.
 
 use std::time::Duration;
 
@@ -18,15 +18,17 @@ const PING: u64 = 64;
 const OTHER: u64 = 32;
 /// A window is opened after data came; some libraries do so for every message.
 const WINDOW: u64 = 16;
-/// Bytes a connection begins with before its first frame.
-const PREFACE: usize = 24;
+/// What an HTTP/2 connection begins with before its first frame.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// Bytes of a frame's header.
 const HEADER: usize = 9;
 
 /// Follows what one peer sends.
 #[derive(Debug)]
 pub(super) struct FrameWatch {
-    /// Bytes that are not looked at: the rest of the preface or of a frame's payload.
+    /// What of the preface has come; `None` once the connection began with something else.
+    preface: Option<usize>,
+    /// Bytes that are not looked at: the rest of a frame's payload.
     skip: usize,
     header: [u8; HEADER],
     filled: usize,
@@ -40,11 +42,19 @@ pub(super) struct Flood;
 
 impl FrameWatch {
     pub(super) fn new() -> Self {
-        Self { skip: PREFACE, header: [0; HEADER], filled: 0, left: BUDGET, earned_at: Instant::now() }
+        Self {
+            preface: Some(0),
+            skip: 0,
+            header: [0; HEADER],
+            filled: 0,
+            left: BUDGET,
+            earned_at: Instant::now(),
+        }
     }
 
     /// Notes bytes that came.
     pub(super) fn received(&mut self, mut bytes: &[u8]) -> Result<(), Flood> {
+        bytes = self.after_preface(bytes);
         while !bytes.is_empty() {
             if self.skip > 0 {
                 let skipped = self.skip.min(bytes.len());
@@ -62,6 +72,14 @@ impl FrameWatch {
             }
         }
         Ok(())
+    }
+
+    /// The bytes that belong to frames.
+    fn after_preface<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some(came) = self.preface else { return &[] };
+        let (begin, rest) = bytes.split_at(bytes.len().min(PREFACE.len() - came));
+        self.preface = PREFACE[came..].starts_with(begin).then_some(came + begin.len());
+        if self.preface.is_some() { rest } else { &[] }
     }
 
     /// Notes bytes that were sent.
@@ -111,7 +129,8 @@ mod tests {
 
     fn watch() -> FrameWatch {
         let mut watch = FrameWatch::new();
-        watch.received(&[b'x'; PREFACE]).expect("the preface is free");
+        watch.received(&PREFACE[..7]).expect("the preface is free");
+        watch.received(&PREFACE[7..]).expect("the preface is free");
         watch
     }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tonic::transport::Server;
-use tower::layer::util::{Identity, Stack};
 
 use super::entrance::EntranceLayer;
+use super::{Outer, Web};
 use crate::config::Allowed;
 use crate::metrics::calls::Calls;
 
@@ -42,8 +42,10 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_AGE: Duration = Duration::from_secs(3600);
 
 /// The server before it has services.
-pub(super) fn builder(calls: Calls) -> Server<Stack<EntranceLayer, Stack<Calls, Identity>>> {
+pub(super) fn builder(web: Web, calls: Calls) -> Server<Outer> {
     Server::builder()
+        .accept_http1(true)
+        .layer(web)
         .layer(calls)
         .layer(EntranceLayer)
         .initial_stream_window_size(STREAM_WINDOW)

@@ -100,9 +100,10 @@ async fn serve(
     let workers =
         if plan.args.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", plan.args.workers) };
     output::print(&format!(
-        "ready: {} with {workers}; data and logs in {}\n",
+        "ready: {} with {workers}; data and logs in {}\npage: {}\n",
         plan.server(),
-        plan.data.display()
+        plan.data.display(),
+        plan.page
     ))?;
     tokio::select! {
         // A person or a supervisor wants it to end.
@@ -156,6 +157,8 @@ struct Plan {
     data: PathBuf,
     listen: SocketAddr,
     token_file: PathBuf,
+    /// Address of the web page with the token: a browser sends nothing behind the `#` to anybody.
+    page: String,
     /// Whether a store or a daemon must be named to the workers, and what each worker may use.
     share: machine::Share,
 }
@@ -187,7 +190,8 @@ impl Plan {
             Runtime::Docker => machine::share(args.workers),
             Runtime::Fake => machine::PRETENDED,
         };
-        Ok(Self { args, data, listen, token_file, share })
+        let page = format!("http://{listen}/#token={}", token.trim_end());
+        Ok(Self { args, data, listen, token_file, page, share })
     }
 
     fn server(&self) -> String {
