@@ -45,6 +45,11 @@ impl Gate {
         self.0.iter().all(|word| word.is_in(line))
     }
 
+    /// The folded words of which a line must have one, for each such question.
+    pub(super) fn words(&self) -> impl Iterator<Item = &[Vec<u8>]> {
+        self.0.iter().map(|any| any.words.as_slice())
+    }
+
     pub(super) fn needs(&self) -> Needs {
         Needs::all(self.0.iter().map(|any| Needs::any(any.words.iter().cloned().map(Needs::Token))))
     }

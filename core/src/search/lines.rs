@@ -48,11 +48,35 @@ struct Unfinished {
 impl LineSplitter {
     /// Adds a record and shows each line that is whole now. Records of a stream must follow each other.
     pub fn push(&mut self, record: &Record, mut show: impl FnMut(Line<'_>)) {
-        let unfinished = match record.stream {
-            Stream::Stdout => &mut self.stdout,
-            Stream::Stderr => &mut self.stderr,
-        };
-        unfinished.push(record, &mut show);
+        self.push_part(record.stream, record.offset, record.time, &record.bytes, &mut show);
+    }
+
+    /// Adds a part of a record.
+    pub(super) fn push_part(
+        &mut self,
+        stream: Stream,
+        offset: u64,
+        time: WallTime,
+        bytes: &[u8],
+        show: &mut impl FnMut(Line<'_>),
+    ) {
+        self.of_mut(stream).push(stream, offset, time, bytes, show);
+    }
+
+    /// Whether a line of the stream has begun and not ended.
+    pub(super) fn is_within_line(&self, stream: Stream) -> bool {
+        let unfinished = self.of(stream);
+        unfinished.cut || !unfinished.held.is_empty()
+    }
+
+    /// Lines of the stream that have ended.
+    pub(super) fn ended(&self, stream: Stream) -> u64 {
+        self.of(stream).lines
+    }
+
+    /// Takes note of whole lines of the stream that somebody else has looked at. None may be unfinished.
+    pub(super) fn skip(&mut self, stream: Stream, lines: u64) {
+        self.of_mut(stream).lines += lines;
     }
 
     /// Shows the last lines that have no newline.
@@ -66,13 +90,35 @@ impl LineSplitter {
     }
 }
 
+impl LineSplitter {
+    fn of(&self, stream: Stream) -> &Unfinished {
+        match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        }
+    }
+
+    fn of_mut(&mut self, stream: Stream) -> &mut Unfinished {
+        match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        }
+    }
+}
+
 impl Unfinished {
-    fn push(&mut self, record: &Record, show: &mut impl FnMut(Line<'_>)) {
-        let mut rest = &record.bytes[..];
-        let mut offset = record.offset;
+    fn push(
+        &mut self,
+        stream: Stream,
+        mut offset: u64,
+        time: WallTime,
+        bytes: &[u8],
+        show: &mut impl FnMut(Line<'_>),
+    ) {
+        let mut rest = bytes;
         while !rest.is_empty() {
             if self.held.is_empty() {
-                (self.offset, self.time) = (offset, if self.cut { self.time } else { record.time });
+                (self.offset, self.time) = (offset, if self.cut { self.time } else { time });
             }
             let room = MAX_LINE - self.held.len();
             let within = &rest[..rest.len().min(room)];
@@ -87,7 +133,7 @@ impl Unfinished {
                 }
             };
             let part = &rest[..taken - usize::from(ended)];
-            self.give(record.stream, part, ended, show);
+            self.give(stream, part, ended, show);
             rest = &rest[taken..];
             offset += taken as u64;
         }

@@ -19,7 +19,8 @@
 //!
 //! ```text
 //!   text -> Query --within(job, attempt)--> Query of lines only --matches(line)--> yes or no
-//!                                              \--needs()--> tokens that every hit has
+//!                                              |--needs()--> tokens that every hit has
+//!                                              \--Finder--> Scan, which looks at whole blocks at once
 //! ```
 //!
 //! Invariant: printing a query and parsing what was printed gives the same query.
@@ -40,7 +41,9 @@ mod pattern;
 mod print;
 mod query;
 mod regex;
+mod scan;
 mod severity;
+mod sieve;
 mod text;
 mod tokens;
 
@@ -49,6 +52,7 @@ pub use facts::{AttemptFacts, JobFacts};
 pub use lines::{Line, LineSplitter, MAX_LINE};
 pub use needs::Needs;
 pub use query::Query;
+pub use scan::{Finder, Scan, Times};
 pub use severity::{Severity, severity};
 pub use tokens::{fold, tokens};
 

@@ -56,14 +56,19 @@ impl Regex {
         self.compiled.find_iter(line).map(|found| found.range()).filter(|range| !range.is_empty())
     }
 
-    /// Tokens of every line in which it is found.
-    pub(super) fn whole_tokens(&self) -> Vec<Vec<u8>> {
+    /// What it means; `None` never, because it compiled.
+    pub(super) fn hir(&self) -> Option<Hir> {
         let parser = regex_syntax::ParserBuilder::new()
             .utf8(false)
             .nest_limit(MAX_NESTING)
             .build()
             .parse(&self.source);
-        let Ok(hir) = parser else { return Vec::new() };
+        parser.ok()
+    }
+
+    /// Tokens of every line in which it is found.
+    pub(super) fn whole_tokens(&self) -> Vec<Vec<u8>> {
+        let Some(hir) = self.hir() else { return Vec::new() };
         let mut runs = Runs::default();
         runs.walk(&hir);
         runs.end();

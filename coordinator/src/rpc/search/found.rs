@@ -37,15 +37,30 @@ pub(super) struct Hit {
 
 impl Found {
     pub(super) fn new(wanted: Arc<Wanted>) -> Self {
-        let histogram = (wanted.buckets > 0).then(|| Histogram::new(wanted.buckets));
+        let histogram = (wanted.buckets > 0).then(|| Histogram::new(wanted.buckets, wanted.split));
         Self { wanted, best: BTreeMap::new(), hits: 0, eligible: 0, histogram }
+    }
+
+    /// Adds what another has found and leaves it empty.
+    pub(super) fn merge(&mut self, other: &mut Self) {
+        self.hits += std::mem::take(&mut other.hits);
+        if let (Some(histogram), Some(other)) = (&mut self.histogram, &mut other.histogram) {
+            histogram.merge(other);
+        }
+        let eligible = self.eligible + std::mem::take(&mut other.eligible);
+        for (place, hit) in std::mem::take(&mut other.best) {
+            if self.makes_room(place) {
+                self.best.insert(place, hit);
+            }
+        }
+        self.eligible = eligible;
     }
 
     /// Takes note of a line that matches.
     pub(super) fn add(&mut self, candidate: &Arc<Candidate>, line: Line<'_>) {
         self.hits += 1;
         if let Some(histogram) = &mut self.histogram {
-            histogram.add(line.time);
+            histogram.add(line);
         }
         let place =
             Place { time: line.time, attempt: candidate.id, stream: line.stream, offset: line.offset };
@@ -54,17 +69,8 @@ impl Found {
             return;
         }
         self.eligible += 1;
-        if self.best.len() >= self.wanted.limit {
-            let worst = match order {
-                Order::NewestFirst => self.best.first_entry(),
-                Order::OldestFirst => self.best.last_entry(),
-            };
-            match worst {
-                Some(worst) if order.is_behind(*worst.key(), place) => {
-                    worst.remove();
-                }
-                Some(_) | None => return,
-            }
+        if !self.makes_room(place) {
+            return;
         }
         let shown = line.bytes.len().min(self.wanted.line_bytes);
         let hit = Hit {
@@ -74,6 +80,21 @@ impl Found {
             clipped: shown < line.bytes.len(),
         };
         self.best.insert(place, hit);
+    }
+
+    /// Whether there is room for a hit at this place, made by dropping the worst where it must be.
+    fn makes_room(&mut self, place: Place) -> bool {
+        if self.best.len() < self.wanted.limit {
+            return true;
+        }
+        let order = self.wanted.order;
+        let worst = match order {
+            Order::NewestFirst => self.best.first_entry(),
+            Order::OldestFirst => self.best.last_entry(),
+        };
+        let Some(worst) = worst.filter(|worst| order.is_behind(*worst.key(), place)) else { return false };
+        worst.remove();
+        true
     }
 
     /// The hits in their order, and whether there are more behind the last one.

@@ -40,9 +40,13 @@ use wanted::Wanted;
 
 /// Most searches at a time: each may hold some tens of MiB.
 const SEARCHES: usize = 8;
-/// Blocking threads that scan for all searches together; more would only take turns on the processors that jobs' output
-/// and heartbeats need, too.
-const SCANS: usize = 2;
+/// Most threads that scan for all searches together, however many processors there are.
+const MOST_SCANS: usize = 16;
+
+/// Threads that scan for all searches together: more than processors would only take turns on them.
+fn scans() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_SCANS)
+}
 
 /// What the client gets.
 pub(super) type Steps = Pin<Box<dyn Stream<Item = Result<v1::SearchLogsResponse, Status>> + Send>>;
@@ -58,7 +62,7 @@ pub(super) struct SearchDesk {
 
 impl SearchDesk {
     pub(super) fn new(handle: Handle, store: LogStore) -> Self {
-        let (searches, scans) = (Arc::new(Semaphore::new(SEARCHES)), Arc::new(Semaphore::new(SCANS)));
+        let (searches, scans) = (Arc::new(Semaphore::new(SEARCHES)), Arc::new(Semaphore::new(scans())));
         Self { handle, store, searches, scans }
     }
 

@@ -5,11 +5,10 @@
 //! ```
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
-use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, search_logs_response::Event};
 use dockmgr_support::error_chain::Chain;
 use futures_util::StreamExt as _;
@@ -24,7 +23,7 @@ use super::found::{Found, Hit};
 use super::place::{self, Place};
 use super::scan::{Shared, scan};
 use super::wanted::Wanted;
-use super::{SCANS, context};
+use super::{context, scans};
 use crate::controller::Handle;
 use crate::logs::{self, LogStore};
 
@@ -32,14 +31,13 @@ use crate::logs::{self, LogStore};
 const LONGEST: Duration = Duration::from_secs(300);
 /// How often the client hears how far a search has come: a person sees that it moves, and no proxy takes it for idle.
 const TELL: Duration = Duration::from_millis(500);
-/// Attempts under way at a time: one for each thread, and as many that are being opened.
-const WINDOW: usize = 2 * SCANS;
-
 /// A search. Dropping it ends its scans.
 pub(super) struct Running {
     store: LogStore,
     shared: Arc<Shared>,
     threads: Arc<Semaphore>,
+    /// Attempts under way at a time: one for each thread, and as many that are being opened.
+    window: usize,
     candidates: Candidates,
     scans: FuturesUnordered<BoxFuture<'static, Result<(), logs::Error>>>,
     /// All attempts are under way or were looked at.
@@ -66,17 +64,12 @@ impl Running {
         threads: Arc<Semaphore>,
     ) -> Result<Self, Status> {
         let candidates = Candidates::new(handle, store.clone(), wanted.query.clone()).await?;
-        let shared = Arc::new(Shared {
-            found: Mutex::new(Found::new(Arc::clone(&wanted))),
-            wanted,
-            bytes: AtomicU64::new(0),
-            attempts: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
-        });
+        let shared = Arc::new(Shared::new(wanted));
         let now = Instant::now();
         Ok(Self {
             store,
             shared,
+            window: 2 * scans(),
             threads,
             candidates,
             scans: FuturesUnordered::new(),
@@ -118,7 +111,7 @@ impl Running {
     /// Goes on scanning until it is time to tell how far it has come; `None` when it is over.
     async fn scan(&mut self) -> Result<Option<v1::SearchProgress>, Status> {
         loop {
-            while !self.all_begun && self.scans.len() < WINDOW {
+            while !self.all_begun && self.scans.len() < self.window {
                 match self.candidates.next().await? {
                     None => self.all_begun = true,
                     Some(candidate) => {
@@ -173,11 +166,9 @@ impl Running {
 
     fn done(&self, next_page_token: String) -> v1::SearchDone {
         let found = self.found();
-        let bucket =
-            |(start, hits)| v1::SearchBucket { start_time: Some(convert::time::wall_to_wire(start)), hits };
         let histogram = found.histogram.as_ref();
         let bucket_millis = histogram.map_or(0, |histogram| histogram.width_millis().unsigned_abs());
-        let buckets = histogram.map(|histogram| histogram.spans().map(bucket).collect()).unwrap_or_default();
+        let buckets = histogram.map(|histogram| histogram.spans().collect()).unwrap_or_default();
         drop(found);
         v1::SearchDone {
             total: Some(self.progress()),
@@ -198,7 +189,7 @@ impl Running {
     }
 
     fn found(&self) -> MutexGuard<'_, Found> {
-        self.shared.found.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.found()
     }
 }
 

@@ -1,11 +1,11 @@
 //! What a client asks for, checked and bounded.
 
-use dockmgr_core::search::Query;
-use dockmgr_core::time::WallTime;
+use dockmgr_core::search::{Query, Times};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1;
 use tonic::Status;
 
+use super::histogram::Split;
 use super::place::{self, Order, Place};
 use crate::rpc::status;
 
@@ -28,8 +28,7 @@ const MOST_BUCKETS: u32 = 1000;
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) query: Query,
-    pub(super) since: Option<WallTime>,
-    pub(super) until: Option<WallTime>,
+    pub(super) times: Times,
     pub(super) order: Order,
     /// Most hits; 0 to count only.
     pub(super) limit: usize,
@@ -40,6 +39,8 @@ pub(super) struct Wanted {
     pub(super) line_bytes: usize,
     /// Most spans of the count over time; 0 for none.
     pub(super) buckets: usize,
+    /// By what those counts are split.
+    pub(super) split: Split,
     /// What page tokens are bound to.
     pub(super) question: String,
 }
@@ -59,14 +60,19 @@ impl Wanted {
             Ok(v1::SearchOrder::OldestFirst) => Order::OldestFirst,
             Err(_) => return Err(status::invalid_field("order", "is no known order")),
         };
+        let split = match v1::SearchSplit::try_from(request.split) {
+            Ok(v1::SearchSplit::Unspecified) => Split::Not,
+            Ok(v1::SearchSplit::Level) => Split::ByLevel,
+            Ok(v1::SearchSplit::Stream) => Split::ByStream,
+            Err(_) => return Err(status::invalid_field("split", "is no known split")),
+        };
         let question = format!("search {order:?} {since:?} {until:?} {query}");
         let after = place::from_token(&question, &request.page_token)?;
         let hits = or_default(request.limit, DEFAULT_HITS).min(MOST_HITS);
         let line = or_default(request.max_line_bytes, DEFAULT_LINE).min(MOST_LINE).min(HITS_BYTES / hits);
         Ok(Self {
             query,
-            since,
-            until,
+            times: Times { since, until },
             order,
             limit: if request.count_only { 0 } else { hits as usize },
             after,
@@ -74,13 +80,9 @@ impl Wanted {
             after_lines: request.lines_after.min(MOST_CONTEXT) as usize,
             line_bytes: line as usize,
             buckets: request.histogram_buckets.min(MOST_BUCKETS) as usize,
+            split,
             question,
         })
-    }
-
-    /// Whether a line of this time is asked for.
-    pub(super) fn covers(&self, time: WallTime) -> bool {
-        self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time < until)
     }
 }
 

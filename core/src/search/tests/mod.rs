@@ -3,6 +3,7 @@
 mod generate;
 mod naive;
 mod properties;
+mod scanning;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,131 @@
+//! Which lines of a whole block of text may match, found with one regular expression over all of them: looking at lines
+//! one by one costs more than reading them.
+
+use regex::bytes::{Regex as Compiled, RegexBuilder};
+use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
+use regex_syntax::hir::{Look, Repetition};
+
+use super::expr::{Expr, Term};
+
+/// Most memory of the expression, in bytes: as much as of all that a query may have.
+const MAX_SIZE: usize = 4 * 1024 * 1024;
+
+/// An expression of which every matching line has a match, and each match lies within one line.
+#[derive(Debug, Clone)]
+pub(super) struct Sieve {
+    compiled: Compiled,
+    /// Every line with a match is one that matches.
+    pub(super) is_exact: bool,
+}
+
+/// Something that every matching line has.
+struct Must {
+    hir: Hir,
+    /// Length of the shortest text that it asks for literally; the longer, the fewer lines have it.
+    literal: usize,
+}
+
+impl Sieve {
+    /// Makes one for a query; `None` where every line must be looked at.
+    pub(super) fn of(query: &Expr) -> Option<Self> {
+        let must = query.must()?;
+        // Unicode classes are printed as such; text and folded case as bytes.
+        let compiled = RegexBuilder::new(&must.hir.to_string())
+            .size_limit(MAX_SIZE)
+            .dfa_size_limit(MAX_SIZE)
+            .build()
+            .ok()?;
+        Some(Self { compiled, is_exact: matches!(query, Expr::Term(Term::Regex(_))) })
+    }
+
+    /// Somewhere in the first line that has a match, at or behind `from`, which must be the begin of a line; the place may
+    /// be the line's end.
+    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+        self.compiled.shortest_match_at(text, from)
+    }
+}
+
+impl Expr {
+    fn must(&self) -> Option<Must> {
+        match self {
+            Self::Always | Self::Not(_) => None,
+            Self::Never => Some(Must { hir: Hir::fail(), literal: usize::MAX }),
+            Self::And(parts) => parts.iter().filter_map(Self::must).max_by_key(|must| must.literal),
+            Self::Or(parts) => {
+                let parts = parts.iter().map(Self::must).collect::<Option<Vec<_>>>()?;
+                let literal = parts.iter().map(|must| must.literal).min().unwrap_or(0);
+                let hir = Hir::alternation(parts.into_iter().map(|must| must.hir).collect());
+                Some(Must { hir, literal })
+            }
+            Self::Term(term) => term.must(),
+        }
+    }
+}
+
+impl Term {
+    fn must(&self) -> Option<Must> {
+        match self {
+            Self::Text(text) => any_of(&[text.pattern().text.as_bytes()]),
+            Self::Regex(regex) => {
+                let hir = within_lines(&regex.hir()?)?;
+                Some(Must { hir, literal: 0 })
+            }
+            Self::Level { gate, .. } | Self::Field { gate, .. } => {
+                let words = gate.words().map(|words| words.iter().map(Vec::as_slice).collect::<Vec<_>>());
+                words.filter_map(|words| any_of(&words)).max_by_key(|must| must.literal)
+            }
+            Self::Job(_)
+            | Self::Name(_)
+            | Self::Label { .. }
+            | Self::State(_)
+            | Self::Reason(_)
+            | Self::Node(_)
+            | Self::Task(..)
+            | Self::Attempt(..)
+            | Self::Stream(_) => None,
+        }
+    }
+}
+
+/// One of these texts, upper and lower case of ASCII letters being the same.
+fn any_of(texts: &[&[u8]]) -> Option<Must> {
+    let literal = texts.iter().map(|text| text.len()).min()?;
+    let any_case = |byte: u8| {
+        let either = [byte.to_ascii_lowercase(), byte.to_ascii_uppercase()];
+        Hir::class(Class::Bytes(ClassBytes::new(either.map(|byte| ClassBytesRange::new(byte, byte)))))
+    };
+    // No line has a newline in it.
+    let within = texts.iter().filter(|text| !text.contains(&b'\n'));
+    let hirs = within.map(|text| Hir::concat(text.iter().copied().map(any_case).collect()));
+    Some(Must { hir: Hir::alternation(hirs.collect()), literal })
+}
+
+/// What an expression that is asked of single lines is in a text of many; `None` where that cannot be said.
+fn within_lines(hir: &Hir) -> Option<Hir> {
+    let all = |parts: &[Hir]| parts.iter().map(within_lines).collect::<Option<Vec<_>>>();
+    Some(match hir.kind() {
+        HirKind::Literal(literal) if literal.0.contains(&b'\n') => Hir::fail(),
+        HirKind::Class(Class::Unicode(class)) => {
+            let mut class = class.clone();
+            class.difference(&ClassUnicode::new([ClassUnicodeRange::new('\n', '\n')]));
+            Hir::class(Class::Unicode(class))
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            let mut class = class.clone();
+            class.difference(&ClassBytes::new([ClassBytesRange::new(b'\n', b'\n')]));
+            Hir::class(Class::Bytes(class))
+        }
+        HirKind::Look(Look::Start) => Hir::look(Look::StartLF),
+        HirKind::Look(Look::End) => Hir::look(Look::EndLF),
+        // What is an end of a line for them is more than the end of a line.
+        HirKind::Look(Look::StartCRLF | Look::EndCRLF) => return None,
+        HirKind::Empty | HirKind::Literal(_) | HirKind::Look(_) => hir.clone(),
+        HirKind::Repetition(repetition) => {
+            let sub = Box::new(within_lines(&repetition.sub)?);
+            Hir::repetition(Repetition { sub, ..*repetition })
+        }
+        HirKind::Capture(capture) => within_lines(&capture.sub)?,
+        HirKind::Concat(parts) => Hir::concat(all(parts)?),
+        HirKind::Alternation(parts) => Hir::alternation(all(parts)?),
+    })
+}
