@@ -12,6 +12,7 @@ mod follow;
 mod hits;
 mod input;
 mod job_ref;
+mod lines;
 mod output;
 mod parse;
 mod settings;

@@ -7,6 +7,7 @@ mod crashes;
 mod full_store;
 mod hostile;
 mod keeping;
+mod lines;
 mod losing;
 mod nodes;
 mod placement;

@@ -1,6 +1,11 @@
 //! Searching the output of all jobs, running ones included.
 
+use dockmgr_proto::v1::search_logs_response::Event;
+use dockmgr_proto::v1::{SearchLogsRequest, SearchOrder};
+use dockmgr_tests::raw::Api;
 use dockmgr_tests::{Cluster, STEP_LIMIT, needs, wait_until};
+use tonic::Code;
+use tonic_types::StatusExt as _;
 
 /// The hits of a search, without the places before them.
 async fn hits(cluster: &Cluster, args: &[&str]) -> Vec<String> {
@@ -40,6 +45,14 @@ async fn hits_are_what_a_naive_scan_of_the_same_bytes_finds() {
     let counted: u64 =
         histogram.lines().filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum();
     assert_eq!(counted, 3001, "{histogram}");
+    let split = cluster
+        .cli(["search", "--histogram", "--by", "level", "level:error OR \"line 7\""])
+        .ok()
+        .await
+        .text();
+    assert!(split.contains("1 error") && split.contains("other"), "{split}");
+    let split = cluster.cli(["search", "--histogram", "--by", "stream", "*"]).ok().await.text();
+    assert!(split.contains("1 stderr"), "{split}");
     cluster.cli(["rm", &job.to_string()]).ok().await;
     assert_eq!(hits(&cluster, &[&format!("job:{job}"), "user.id=42"]).await, ["level=error user.id=42"]);
     cluster.cli(["search", "a", "OR"]).run().await.expect_code(2).expect_error("at character 4");
@@ -86,4 +99,70 @@ async fn a_follower_finds_what_the_leader_finds() {
     }
     assert_eq!(answers[0], answers[1]);
     assert_eq!(answers[0].lines().count(), 6);
+}
+
+/// A query that finds a thousand lines of 8000 bytes: more than fits any window of a stream that nobody reads.
+async fn much_to_find(cluster: &Cluster) -> SearchLogsRequest {
+    cluster.submit(["--wait", "for i in $(seq 1 1000); do fake:fill 8000 x; echo; done"]).await;
+    SearchLogsRequest {
+        query: "x*".to_owned(),
+        limit: 1000,
+        max_line_bytes: 8000,
+        order: SearchOrder::OldestFirst.into(),
+        ..SearchLogsRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn searches_are_limited_and_one_whose_reader_is_gone_ends() {
+    let cluster = Cluster::fake().await;
+    let request = much_to_find(&cluster).await;
+    // On a connection of its own: those that nobody reads stop the others on theirs.
+    let mut read =
+        Api::of(&cluster).await.logs().search_logs(request.clone()).await.expect("taken").into_inner();
+    let first = tokio::time::timeout(STEP_LIMIT, read.message()).await.expect("in time").expect("a step");
+    assert!(first.is_some_and(|first| first.event.is_some()), "it is in the middle of its answer");
+    let mut api = Api::of(&cluster).await.logs();
+    let mut unread = Vec::new();
+    let refused = loop {
+        match api.search_logs(request.clone()).await {
+            Ok(search) => unread.push(search.into_inner()),
+            Err(refused) => break refused,
+        }
+        assert!(unread.len() < 100, "no limit");
+    };
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
+    assert_eq!(refused.get_error_details().error_info().expect("details").reason, "TOO_MANY_SEARCHES");
+    drop(read);
+    wait_until("the room of the search that was dropped", STEP_LIMIT, async || {
+        let taken = api.search_logs(request.clone()).await;
+        taken.map(drop).map_err(|refused| refused.to_string())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_search_goes_on_where_it_was_when_its_leader_is_killed() {
+    if !needs::etcd() {
+        return;
+    }
+    let mut cluster = Cluster::builder().coordinators(2).start().await;
+    let request = much_to_find(&cluster).await;
+    let leader = cluster.leader().await;
+    let mut search = cluster.client().await.search_logs(request);
+    let mut numbers = Vec::new();
+    let done = loop {
+        match search.next().await.expect("the next leader goes on").expect("an end comes first") {
+            Event::Hit(hit) => {
+                numbers.push(hit.line.expect("a line").number);
+                if numbers.len() == 10 {
+                    cluster.kill_coordinator_n(leader).await;
+                }
+            }
+            Event::Progress(_) => {}
+            Event::Done(done) => break done,
+        }
+    };
+    assert_eq!(numbers, (1..=1000).collect::<Vec<u64>>());
+    assert_eq!((done.unreadable_attempts, done.incomplete), (0, false));
 }

@@ -104,11 +104,17 @@ fn filter(args: &Args) -> String {
     if let Some(state) = args.state {
         parts.push(state.filter().to_owned());
     }
-    for label in &args.label {
-        let value = label.value.replace('\\', "\\\\").replace('"', "\\\"");
-        parts.push(format!("labels.{} = \"{value}\"", label.key));
-    }
+    parts.extend(Some(labels(&args.label)).filter(|labels| !labels.is_empty()));
     parts.join(" AND ")
+}
+
+/// The filter for jobs that have all of these labels.
+pub(super) fn labels(labels: &[Pair]) -> String {
+    let label = |label: &Pair| {
+        let value = label.value.replace('\\', "\\\\").replace('"', "\\\"");
+        format!("labels.{} = \"{value}\"", label.key)
+    };
+    labels.iter().map(label).collect::<Vec<_>>().join(" AND ")
 }
 
 /// Every job the filter lets through.

@@ -6,7 +6,9 @@ use clap::ValueEnum;
 use dockmgr_client::Client;
 use dockmgr_core::search::Query;
 use dockmgr_proto::v1::search_logs_response::Event;
-use dockmgr_proto::v1::{GetJobRequest, SearchDone, SearchLogsRequest, SearchLogsResponse, SearchOrder};
+use dockmgr_proto::v1::{
+    GetJobRequest, SearchDone, SearchLogsRequest, SearchLogsResponse, SearchOrder, SearchSplit,
+};
 use jiff::Timestamp;
 
 use crate::failure::{Failure, Kind};
@@ -80,6 +82,9 @@ pub(crate) struct Args {
     /// Only how many lines match over time
     #[arg(long, conflicts_with = "count")]
     histogram: bool,
+    /// With --histogram: what kinds of lines the hits are
+    #[arg(long, value_name = "KIND", value_enum, requires = "histogram")]
+    by: Option<By>,
     /// Write control bytes to a terminal as they are
     #[arg(long)]
     raw: bool,
@@ -95,6 +100,12 @@ pub(crate) struct Args {
 enum Stream {
     Stdout,
     Stderr,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum By {
+    Level,
+    Stream,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -118,6 +129,12 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
         lines_after: around.unwrap_or(args.after),
         histogram_buckets: if args.histogram { BUCKETS } else { 0 },
         count_only: only_counts,
+        split: match args.by {
+            None => SearchSplit::Unspecified,
+            Some(By::Level) => SearchSplit::Level,
+            Some(By::Stream) => SearchSplit::Stream,
+        }
+        .into(),
         ..SearchLogsRequest::default()
     };
     let mut shown = Shown { args: &args, hits: 0, guard: !args.raw && std::io::stdout().is_terminal() };

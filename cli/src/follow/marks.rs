@@ -8,7 +8,7 @@ use crate::output;
 use crate::terminal::escape_line;
 
 /// Says what the event has that output alone does not show.
-pub(super) fn note(event: &Event, follows: bool) {
+pub(crate) fn note(event: &Event, follows: bool) {
     match event {
         Event::Begin(begin) if follows => {
             if let Some(attempt) = begin.attempt.as_ref().filter(|attempt| attempt.attempt > 1) {

@@ -10,8 +10,8 @@ mod progress;
 mod sink;
 
 pub(crate) use interrupts::Interrupts;
-pub(crate) use marks::explain_end;
-pub(crate) use printer::{Printer, Style};
+pub(crate) use marks::{explain_end, note};
+pub(crate) use printer::{Piece, Printer, Style, To};
 pub(crate) use progress::Progress;
 
 use dockmgr_client::{Client, LogFollow};
@@ -28,6 +28,11 @@ pub(crate) enum OnInterrupt {
     End,
     /// Leaves; the job goes on.
     Leave,
+}
+
+/// Writes bytes to our streams, in order. Dropping the future may leave a piece half written.
+pub(crate) async fn write_pieces(pieces: &[Piece]) -> Result<(), Failure> {
+    sink::write(pieces, &mut Progress::none()).await.map_err(Failure::from)
 }
 
 /// A tail that is being shown.

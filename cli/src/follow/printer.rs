@@ -23,8 +23,8 @@ pub(crate) enum To {
 /// Bytes for one of our streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
-    pub(super) to: To,
-    pub(super) bytes: Vec<u8>,
+    pub(crate) to: To,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// How output is shown.
