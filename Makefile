@@ -102,7 +102,7 @@ bench-failover: ## How long nobody leads after kill -9 of the leader under load:
 	$(BENCH) --bench failover
 
 .PHONY: bench-logs
-bench-logs: ## What sealed output takes and how fast, beside the zstd program: [TEXT=FILE] [MIB=n]
+bench-logs: ## What sealed output takes, how fast it is made and searched, beside zstd and ripgrep: [TEXT=FILE] [MIB=n]
 	$(SETUP) --build --test
 	$(if $(TEXT),TEXT=$(abspath $(TEXT))) $(if $(MIB),MIB=$(MIB)) cargo bench --locked -p dockmgr-archive --bench logs
 

@@ -4,8 +4,8 @@
 # Usage: deploy/host/setup.sh [--build] [--docker] [--test]     (no argument: --build --docker)
 #   --build   what compiling needs: a C compiler, the protobuf compiler
 #   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
-#   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, Python's gRPC, network namespaces,
-#             Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip)
+#   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, ripgrep, Python's gRPC,
+#             network namespaces, Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip)
 # Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
 # Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
 set -euo pipefail
@@ -68,7 +68,7 @@ setup_test() {
     local packages package
     mapfile -t packages < <(missing etcd=etcd-server etcdctl=etcd-client docker-registry=docker-registry jq=jq \
         promtool=prometheus python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd \
-        chromium=chromium npm=npm)
+        chromium=chromium npm=npm rg=ripgrep)
     /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [ -d /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)

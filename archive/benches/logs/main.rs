@@ -1,10 +1,12 @@
-//! Sealing beside the zstd program on the same text: what it takes on the disk, and how long it takes.
+//! Sealing beside the zstd program on the same text: what it takes on the disk, and how long it takes; and searching what
+//! was sealed beside ripgrep.
 //!
 //! `make bench-logs` runs it. `TEXT=FILE` measures the text of a file instead of made-up ones, `MIB=n` changes how much
 //! of each is made.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
+mod search;
 mod text;
 
 use std::collections::BTreeSet;
@@ -83,7 +85,54 @@ fn run(texts: &[Text]) -> io::Result<bool> {
         "  words: different ones in a frame; filters: their part of the segment; passed: words that are"
     )?;
     writeln!(out, "  not there and whose frame would be read all the same")?;
-    Ok(met)
+    Ok(met & searches(&mut out, texts)?)
+}
+
+/// Searches in one big attempt; whether every way found the same lines.
+fn searches(out: &mut io::StdoutLock<'_>, texts: &[Text]) -> io::Result<bool> {
+    writeln!(
+        out,
+        "\nsearching beside ripgrep: the same text in the same run, one thread each; MB of text a second"
+    )?;
+    let print = |out: &mut io::StdoutLock<'_>, cells: [String; 9]| {
+        let widths = [24, 24, 9, 9, 9, 9, 9, 12, 12];
+        let line: String = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:>width$}")).collect();
+        writeln!(out, "  {line}")
+    };
+    let head = ["text", "asked for", "lines", "rg", "scan", "rg -z", "sealed", "scan/rg", "sealed/rg -z"];
+    print(out, head.map(str::to_owned))?;
+    let (mut same, mut faster) = (true, true);
+    for text in texts.iter().filter(|text| text.lines_an_attempt == usize::MAX) {
+        let text = text.with_line(search::RARE);
+        let folder = tempfile::tempdir()?;
+        let path = |name: &str| folder.path().join(name);
+        let (plain, packed, sealed) = (path("text"), path("text.zst"), path("sealed"));
+        std::fs::write(&plain, &text.bytes)?;
+        std::fs::create_dir(&sealed)?;
+        zstd("-3", &plain, &packed)?;
+        seal(&text, &sealed)?;
+        for question in &search::QUESTIONS {
+            let search::Answer { times, lines } = search::ask(question, &plain, &packed, &sealed)?;
+            let speed = |at: usize| format!("{:.0}", text.bytes.len() as f64 / times[at]);
+            let is_same = lines.iter().all(|found| *found == lines[0]);
+            (same, faster) = (same && is_same, faster && times[3] < times[2]);
+            let found = if is_same { lines[0].to_string() } else { format!("{lines:?}") };
+            let ratio = |ours: usize, theirs: usize| format!("{:.2}x", times[theirs] / times[ours]);
+            let (name, asked) = (text.name.clone(), question.name.to_owned());
+            let speeds = [speed(0), speed(1), speed(2), speed(3)];
+            let [rg, scan, rg_z, sealed] = speeds;
+            print(out, [name, asked, found, rg, scan, rg_z, sealed, ratio(1, 0), ratio(3, 2)])?;
+        }
+    }
+    let verdict = |met: bool| if met { "met" } else { "MISSED" };
+    writeln!(out, "  scan: a file as it lies; sealed: frames whose filter passes, decompressed and scanned")?;
+    writeln!(
+        out,
+        "  goals: the same lines each way: {}; sealed always faster than rg -z: {}",
+        verdict(same),
+        verdict(faster)
+    )?;
+    Ok(same)
 }
 
 /// What was measured of a text.

@@ -13,6 +13,16 @@ pub(crate) struct Text {
     pub(crate) lines_an_attempt: usize,
 }
 
+impl Text {
+    /// The text with one more line in it, behind two thirds.
+    pub(crate) fn with_line(&self, line: &str) -> Self {
+        let from = self.bytes.len() / 3 * 2;
+        let at = memchr::memchr(b'\n', &self.bytes[from..]).map_or(self.bytes.len(), |at| from + at + 1);
+        let bytes = [&self.bytes[..at], line.as_bytes(), b"\n", &self.bytes[at..]].concat().into();
+        Self { name: self.name.clone(), bytes, lines_an_attempt: self.lines_an_attempt }
+    }
+}
+
 /// The same texts at each run, `len` bytes each: what services write, builds, tiny tasks, and what hardly compresses.
 pub(crate) fn made_up(len: usize) -> Vec<Text> {
     let text = |name: &str, lines_an_attempt, line: fn(&mut Rng, usize) -> String| {
