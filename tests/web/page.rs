@@ -72,7 +72,7 @@ async fn every_view_shows_what_there_is_and_bars_nobody() {
     for (path, words, name) in [
         ("/", "Failed in the last hour", "overview"),
         ("/workers", "3 registered", "workers"),
-        ("/events", "JobEnded", "events"),
+        ("/events?type=JobEnded", "JobEnded", "events"),
         ("/jobs/2", "it does not compile", "job-failed"),
         ("/jobs/3", "epoch 1", "job-running"),
         (&format!("/jobs/{array}"), "end of the output", "job-array"),
