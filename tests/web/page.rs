@@ -32,10 +32,10 @@ pub(crate) async fn checked(browser: &mut Browser, name: &str) {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools/axe/node_modules/axe-core/axe.min.js");
     let axe = std::fs::read_to_string(&file)
         .unwrap_or_else(|error| panic!("{}: {error}: run deploy/host/setup.sh --test", file.display()));
+    browser.eval(&format!("{axe}; 0")).await;
     for scheme in ["light", "dark"] {
         browser.colours(scheme).await;
         browser.picture(&format!("{name}-{scheme}")).await;
-        browser.eval(&format!("{axe}; 0")).await;
         let found = "axe.run().then(({ violations }) => violations.filter(({ impact }) => ['serious', 'critical'].includes(impact))
             .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map((node) => node.html).slice(0, 3).join(' ')}`))";
         let violations = browser.eval(found).await;
