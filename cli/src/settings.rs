@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use dockmgr_client::{Client, Options, Told};
+use dockmgr_core::trace::{self, TraceParent};
 use dockmgr_support::channel::{Address, Credentials};
 use dockmgr_support::dev_token;
 use dockmgr_support::secret::ApiToken;
@@ -82,6 +83,7 @@ impl Reach {
         };
         let credentials = Credentials { ca: context.ca, cert: context.cert, key: context.key, token };
         Ok(Options {
+            trace_parent: env::var(trace::VARIABLE).ok().and_then(|text| TraceParent::parse(&text)),
             told: Told::new(|error| say(&format!("{error}; trying again"))),
             ..Options::new(servers, credentials)
         })

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dockmgr_support::channel::{self, Address, Bearer, CONNECT_TIMEOUT, Credentials};
+use dockmgr_core::trace::TraceParent;
+use dockmgr_support::channel::{self, Address, CONNECT_TIMEOUT, Credentials};
 use tokio::time::Instant;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
@@ -17,6 +18,7 @@ use tonic_health::pb::health_client::HealthClient;
 use crate::banner;
 use crate::call::backoff;
 use crate::error::Error;
+use crate::headers::Headers;
 use crate::outage::{Outage, Told};
 
 /// Deadline of an ordinary call: a coordinator that is alive answers within milliseconds, a busy one within seconds.
@@ -26,8 +28,8 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// person who started none should not wait long to hear so.
 const RESTART_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A channel that adds the token to every call.
-pub(crate) type Link = InterceptedService<Channel, Bearer>;
+/// A channel that adds the headers to every call.
+pub(crate) type Link = InterceptedService<Channel, Headers>;
 
 /// Where the coordinators are and how to speak to them.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub struct Options {
     pub credentials: Credentials,
     /// Deadline of one ordinary call, its retries included.
     pub call_timeout: Duration,
+    /// The caller's span: the spans of jobs it submits hang below it.
+    pub trace_parent: Option<TraceParent>,
     /// Called once in an outage that lasts: a person who waits should know what for.
     pub told: Told,
 }
@@ -51,7 +55,7 @@ impl Options {
 
     /// Several coordinators of one cluster.
     pub fn new(servers: Vec<Address>, credentials: Credentials) -> Self {
-        Self { servers, credentials, call_timeout: CALL_TIMEOUT, told: Told::default() }
+        Self { servers, credentials, call_timeout: CALL_TIMEOUT, trace_parent: None, told: Told::default() }
     }
 }
 
@@ -66,7 +70,7 @@ struct Inner {
     servers: Vec<Server>,
     /// Index of the coordinator that answered last.
     current: AtomicUsize,
-    bearer: Bearer,
+    headers: Headers,
     call_timeout: Duration,
     outage: Outage,
 }
@@ -132,7 +136,7 @@ impl Client {
     /// The way to the current coordinator.
     pub(crate) fn link(&self) -> Link {
         let channel = self.inner.servers[self.at()].channel.clone();
-        InterceptedService::new(channel, self.inner.bearer.clone())
+        InterceptedService::new(channel, self.inner.headers.clone())
     }
 
     /// What a status means, coming from the current coordinator.
@@ -178,11 +182,11 @@ impl Client {
         if servers.is_empty() {
             return Err(Error::NoServer);
         }
-        let bearer = Bearer::new(options.credentials.token.as_ref());
+        let headers = Headers::new(options.credentials.token.as_ref(), options.trace_parent);
         let inner = Inner {
             servers,
             current: AtomicUsize::new(0),
-            bearer,
+            headers,
             call_timeout,
             outage: Outage::new(options.told),
         };

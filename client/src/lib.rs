@@ -20,6 +20,7 @@ mod connection;
 mod error;
 mod events;
 mod follow;
+mod headers;
 mod jobs;
 mod nodes;
 mod outage;

@@ -16,6 +16,7 @@ use dockmgr_support::error_chain::Chain;
 use dockmgr_support::metrics::disks::Disks;
 use dockmgr_support::metrics::{self, Listener};
 use dockmgr_support::tasks::Tasks;
+use dockmgr_support::traces::{self, Service, Tracer};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -66,6 +67,9 @@ pub enum Error {
     /// The numbers cannot be shown.
     #[error("show numbers")]
     Metrics(#[from] metrics::Error),
+    /// Spans cannot be sent.
+    #[error("send traces")]
+    Traces(#[from] traces::Error),
 }
 
 impl Error {
@@ -73,7 +77,12 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Store(store::Error::Locked { .. }) => 75,
-            Self::Data { .. } | Self::Store(_) | Self::Server(_) | Self::Logs(_) | Self::Metrics(_) => 1,
+            Self::Data { .. }
+            | Self::Store(_)
+            | Self::Server(_)
+            | Self::Logs(_)
+            | Self::Metrics(_)
+            | Self::Traces(_) => 1,
         }
     }
 }
@@ -105,12 +114,14 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let health = bound.health.clone();
     tracing::info!(address = %bound.address, store = store.kind(), data = %config.data.display(), "coordinator is up");
     let watching = tasks.spawn("witness", witness.clone().watch(store.clone(), stop.clone()));
+    let service = Service { name: "dockmgr-coordinator", instance: candidate.address.clone() };
     let election = Election { witness, candidate, seen };
     let compaction = match &config.store {
         store::Config::Memory | store::Config::Redb(_) => None,
         store::Config::Etcd(etcd) => etcd.compaction,
     };
-    let terms = Terms { store, config: config.cluster.clone(), compaction, metrics };
+    let tracer = Tracer::open(config.traces.as_ref(), &service, metrics.spans.clone(), tasks)?;
+    let terms = Terms { store, config: config.cluster.clone(), compaction, metrics, tracer };
     let closing = CancellationToken::new();
     let serving = tasks.spawn("api", bound.run(closing.clone()));
     let ended = tokio::select! {

@@ -17,6 +17,7 @@ use dockmgr_support::channel::Address;
 use dockmgr_support::metrics;
 use dockmgr_support::secret::{self, ApiToken};
 use dockmgr_support::telemetry::Format;
+use dockmgr_support::traces;
 
 use crate::store::{self, EtcdConfig, RedbConfig};
 
@@ -119,6 +120,9 @@ pub struct Args {
     /// File with a token that readers of the numbers must send; needed off loopback. Not the API's: it travels in the clear.
     #[arg(long, env = "DOCKMGR_METRICS_TOKEN_FILE", value_name = "FILE")]
     metrics_token_file: Option<PathBuf>,
+    /// OpenTelemetry collector (OTLP over gRPC) that gets the spans of jobs; off unless given.
+    #[arg(long, env = "DOCKMGR_OTLP_ENDPOINT", value_name = "URL")]
+    otlp_endpoint: Option<String>,
     #[command(flatten)]
     timing: timing::Flags,
     /// Settings file (TOML).
@@ -171,6 +175,8 @@ pub struct Config {
     pub cluster: cluster::Config,
     /// Where numbers are shown, if at all.
     pub metrics: Option<metrics::Settings>,
+    /// Collector that gets spans, if any.
+    pub traces: Option<Address>,
 }
 
 /// How many connections there may be.
@@ -228,6 +234,9 @@ pub enum Error {
     /// The numbers cannot be shown as asked for.
     #[error(transparent)]
     Metrics(#[from] metrics::SettingsError),
+    /// Spans cannot be sent as asked for.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
     /// A setting is wrong, or two do not fit together.
     #[error("{setting}: {problem}")]
     Setting {
@@ -276,6 +285,7 @@ impl Config {
             args.metrics_listen.or(file.metrics_listen).as_deref(),
             args.metrics_token_file.or(file.metrics_token_file).as_deref(),
         )?;
+        let traces = traces::endpoint(args.otlp_endpoint.or(file.otlp_endpoint).as_deref())?;
         Ok(Self {
             listen,
             advertise,
@@ -290,6 +300,7 @@ impl Config {
             accept_data_loss,
             cluster,
             metrics,
+            traces,
         })
     }
 }

@@ -3,7 +3,7 @@
 //! This crate owns no input or output: no clock, no randomness, no network, no async. Time, ids and jitter come in
 //! with the event; what must happen comes out as data. The coordinator and the worker are thin shells around it.
 //!
-//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `search`, `scheduler`, `cluster`, `agent`.
+//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `search`, `scheduler`, `cluster`, `agent`, `trace`.
 
 pub mod agent;
 pub mod clock_rate;
@@ -17,3 +17,4 @@ pub mod scheduler;
 pub mod search;
 pub mod spec;
 pub mod time;
+pub mod trace;

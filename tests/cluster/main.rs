@@ -17,6 +17,7 @@ mod rolling;
 mod scale;
 mod searching;
 mod starved;
+mod traces;
 mod watching;
 
 /// Makes two tests of one story: on the embedded store and on etcd.

@@ -14,6 +14,7 @@ use dockmgr_support::metrics::Listener;
 use dockmgr_support::metrics::disks::Disks;
 use dockmgr_support::shutdown;
 use dockmgr_support::tasks::Tasks;
+use dockmgr_support::traces::{Service, Tracer};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -88,9 +89,9 @@ async fn serve(
         guard: guard_records(&config, data.root(), &boot_id)?,
         boot_id,
         contact,
-        allowed_mounts: AllowedMounts::new(&config.allow_mounts)
-            .context("find the folders of --allow-mount")?,
+        allowed_mounts: allowed_mounts(&config)?,
         starts: Arc::new(Semaphore::new(starts())),
+        tracer: tracer(&config, &metrics, tasks)?,
         metrics,
         tasks: tasks.clone(),
         runtime: runtime.clone(),
@@ -180,6 +181,16 @@ async fn show_metrics(config: &Config, tasks: &Tasks, attempts: &Attempts) -> an
     let page = WorkerPage::new(attempts.clone(), Disks::new(vec![("data", config.data.clone())]));
     tasks.spawn("metrics", listener.run(page, tasks.clone()));
     Ok(())
+}
+
+fn allowed_mounts(config: &Config) -> anyhow::Result<AllowedMounts> {
+    AllowedMounts::new(&config.allow_mounts).context("find the folders of --allow-mount")
+}
+
+/// Where spans go; nowhere unless asked for.
+fn tracer(config: &Config, metrics: &Metrics, tasks: &Tasks) -> anyhow::Result<Tracer> {
+    let service = Service { name: "dockmgr-worker", instance: config.name.clone() };
+    Ok(Tracer::open(config.traces.as_ref(), &service, metrics.spans.clone(), tasks)?)
 }
 
 fn runtime(config: &Config, root: &Path) -> anyhow::Result<AnyRuntime> {

@@ -92,6 +92,7 @@ impl Worker {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            tracer: dockmgr_support::traces::Tracer::default(),
             metrics: Metrics::default(),
             tasks: tasks.clone(),
             runtime,

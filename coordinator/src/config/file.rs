@@ -40,6 +40,7 @@ pub(super) struct File {
     pub(super) default_image: Option<String>,
     pub(super) metrics_listen: Option<String>,
     pub(super) metrics_token_file: Option<PathBuf>,
+    pub(super) otlp_endpoint: Option<String>,
     pub(super) timing: TimingText,
 }
 

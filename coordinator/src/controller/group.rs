@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use dockmgr_core::cluster::{Effects, Note, Record, Refusal, Reply, Send};
 use dockmgr_core::ids::JobId;
 use dockmgr_core::time::WallTime;
+use dockmgr_core::trace::Span;
 
 use super::input::{Release, Waiting};
 use crate::metrics::facts::Fact;
@@ -46,6 +47,8 @@ pub(super) struct Outbox {
     pub(super) notes: Vec<(Note, String)>,
     /// What of the notes is counted.
     pub(super) facts: Vec<Fact>,
+    /// What of the notes is traced.
+    pub(super) spans: Vec<Span>,
     /// When the last event of the group happened.
     pub(super) at: WallTime,
 }

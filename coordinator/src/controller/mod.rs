@@ -27,7 +27,9 @@ use std::time::Duration;
 use dockmgr_core::cluster::{Cluster, Config, Effects, Event, Token, WorkerNews};
 use dockmgr_core::ids::{ClusterId, Epoch, NodeId};
 use dockmgr_core::time::{BootTime, Now, WallTime};
+use dockmgr_core::trace;
 use dockmgr_support::clock;
+use dockmgr_support::traces::Tracer;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +66,8 @@ pub struct Terms {
     pub compaction: Option<store::Compaction>,
     /// Where is counted what happens.
     pub metrics: Metrics,
+    /// Where spans go.
+    pub tracer: Tracer,
 }
 
 /// Makes the publisher of terms and the handle that follows it.
@@ -267,6 +271,9 @@ impl Controller<'_> {
         self.group.outbox.deleted.extend(effects.deleted.into_iter().map(|job| (job, revision)));
         for note in effects.notes {
             self.group.outbox.facts.extend(Fact::of(&self.cluster, &note, now));
+            if self.terms.tracer.is_on() {
+                self.group.outbox.spans.extend(trace::spans(self.cluster_id, &self.cluster, &note, now));
+            }
             let name = note.node.map(|node| self.node_name(node)).unwrap_or_default();
             self.group.outbox.notes.push((note, name));
         }
@@ -309,6 +316,7 @@ impl Controller<'_> {
         self.feed.publish(&outbox.changed, &outbox.deleted);
         let meter = &self.terms.metrics.jobs;
         meter.count(&outbox.facts);
+        self.terms.tracer.record(outbox.spans);
         for (note, _) in &outbox.notes {
             meter.event(note.kind);
         }

@@ -14,6 +14,7 @@ mod view;
 use std::sync::Arc;
 
 use dockmgr_support::metrics::process::ProcessCollector;
+use dockmgr_support::traces;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
@@ -34,6 +35,8 @@ pub struct Metrics {
     pub(crate) store: StoreMeter,
     /// Bytes of output on their way.
     pub(crate) logs: LogBytes,
+    /// Spans of traces.
+    pub(crate) spans: traces::Meter,
 }
 
 /// Bytes of output by how far they came.
@@ -56,6 +59,7 @@ impl Default for Metrics {
             calls: Calls::register(&mut registry),
             store: StoreMeter::register(&mut registry),
             logs: LogBytes::register(&mut registry),
+            spans: traces::Meter::register(&mut registry),
             registry: Arc::new(registry),
         }
     }

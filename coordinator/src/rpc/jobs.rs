@@ -64,14 +64,14 @@ impl JobService for Jobs {
         &self,
         request: Request<v1::CreateJobRequest>,
     ) -> Result<Response<v1::CreateJobResponse>, Status> {
-        submit::create(self, request.into_inner()).await.map(Response::new)
+        submit::create(self, request).await.map(Response::new)
     }
 
     async fn batch_create_jobs(
         &self,
         request: Request<v1::BatchCreateJobsRequest>,
     ) -> Result<Response<v1::BatchCreateJobsResponse>, Status> {
-        submit::batch(self, request.into_inner()).await.map(Response::new)
+        submit::batch(self, request).await.map(Response::new)
     }
 
     async fn get_job(

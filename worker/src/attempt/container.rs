@@ -6,6 +6,7 @@
 use dockmgr_core::agent::container_name;
 use dockmgr_core::cluster::Start;
 use dockmgr_core::spec::{Command, Entrypoint, Mount, NetworkMode, Signal};
+use dockmgr_core::trace::{self, JobTrace};
 
 use super::Context;
 use super::shell::script_words;
@@ -68,7 +69,8 @@ fn words(command: &Command, stop: Signal) -> runtime::Command {
     }
 }
 
-/// The job's environment, then ours: a job cannot pretend to be another one.
+/// The job's environment, then ours: a job cannot pretend to be another one. Where spans are recorded the command's own
+/// hang below its run; where they are not, it gets what its submitter gave.
 fn environment(context: &Context, start: &Start) -> Vec<(String, String)> {
     let attempt = start.attempt;
     let own = [
@@ -80,8 +82,14 @@ fn environment(context: &Context, start: &Start) -> Vec<(String, String)> {
         // The init process passes signals to all processes of the command's group, not only to the first.
         ("TINI_KILL_PROCESS_GROUP", "1".to_owned()),
     ];
-    let users = start.spec.env.iter().map(|variable| (variable.name.clone(), variable.value.clone()));
-    users.chain(own.map(|(name, value)| (name.to_owned(), value))).collect()
+    let traced = context.tracer.is_on();
+    let parent = traced.then(|| {
+        let trace = JobTrace::of(context.identity().cluster, attempt.job(), &start.spec);
+        (trace::VARIABLE.to_owned(), trace.for_command(attempt).to_string())
+    });
+    let kept = start.spec.env.iter().filter(|variable| !traced || variable.name != trace::VARIABLE);
+    let users = kept.map(|variable| (variable.name.clone(), variable.value.clone()));
+    users.chain(own.map(|(name, value)| (name.to_owned(), value))).chain(parent).collect()
 }
 
 fn mounted(context: &Context, mount: &Mount, user: Option<&str>) -> Result<runtime::Mount, String> {

@@ -27,6 +27,7 @@ use super::container::stop_signal;
 use super::daemon::DaemonWatch;
 use super::ending;
 use super::inbox::Inbox;
+use super::trace::StepTimes;
 use super::usage::Samples;
 use crate::journal::{self, Change, Entry, Record};
 use crate::runtime::{ContainerId, ContainerState, Error, Runtime as _};
@@ -62,6 +63,7 @@ pub(super) struct Driver {
     pub(super) capture: Option<JoinHandle<Option<End>>>,
     pub(super) log_end: Option<End>,
     pub(super) samples: Samples,
+    pub(super) times: StepTimes,
     /// When the container started, if this process saw it.
     pub(super) ran_since: Option<BootTime>,
     /// The daemon its container is on.
@@ -115,6 +117,7 @@ impl Driver {
             capture: None,
             log_end: None,
             samples: Samples::default(),
+            times: StepTimes::default(),
             ran_since: None,
             refusals: 0,
             failures: 0,

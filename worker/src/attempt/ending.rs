@@ -63,6 +63,7 @@ impl Driver {
         // An end that could not be written will never be delivered, and must not hold the container for ever.
         self.seen.log_end_durable |= end.log_end.is_none();
         self.journal(Change::Ended(end.clone())).await?;
+        self.trace(&end);
         self.context.images.release(self.attempt);
         self.report(Progress::Ended(end));
         // What was seen before the end may have changed, and the removal begins with a look.

@@ -13,6 +13,7 @@ mod inbox;
 mod mounts;
 mod shell;
 mod steps;
+mod trace;
 mod usage;
 
 pub use attempts::Attempts;
@@ -22,6 +23,7 @@ use std::sync::{Arc, OnceLock};
 
 use dockmgr_core::agent::ContainerIdentity;
 use dockmgr_support::tasks::Tasks;
+use dockmgr_support::traces::Tracer;
 use tokio::sync::Semaphore;
 
 use crate::fence::LeaderContact;
@@ -65,6 +67,8 @@ pub struct Context {
     pub starts: Arc<Semaphore>,
     /// What is counted.
     pub metrics: Metrics,
+    /// Where spans go.
+    pub tracer: Tracer,
     /// Where drivers and captures run.
     pub tasks: Tasks,
 }

@@ -76,6 +76,7 @@ impl Driver {
             self.seen.failure = Some(Ending::because(EndReason::Rejected, reason));
             return;
         }
+        self.times.image_wanted();
         let spec = &self.start().spec;
         let need = Need {
             attempt: self.attempt,
@@ -102,6 +103,7 @@ impl Driver {
         };
         match ensured {
             Ok(pin) => {
+                self.times.image_ready();
                 self.image = pin;
                 self.seen.image = Image::Ready;
                 self.succeeded();

@@ -9,6 +9,7 @@ use dockmgr_core::outcome::{AttemptEnd, EndReason};
 use dockmgr_core::spec::OnLost;
 use dockmgr_core::time::BootTime;
 use dockmgr_support::clock;
+use dockmgr_support::traces::Tracer;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -83,6 +84,7 @@ impl Rig {
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
             metrics: Metrics::default(),
+            tracer: Tracer::default(),
             tasks: tasks.clone(),
             runtime,
         };

@@ -66,6 +66,9 @@ pub struct Flags {
     /// File with a token that readers of the numbers must send; needed off loopback. Not the API's: it travels in the clear.
     #[arg(long, value_name = "FILE", env = "DOCKMGR_WORKER_METRICS_TOKEN_FILE")]
     pub metrics_token_file: Option<PathBuf>,
+    /// OpenTelemetry collector (OTLP over gRPC) that gets the spans of attempts; off unless given.
+    #[arg(long, value_name = "URL", env = "DOCKMGR_WORKER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
     /// Who runs the guard, which kills the containers of a dead or hung worker before they are replaced: the worker itself
     /// (on, as root), somebody else (external), or nobody (off) [default: on as root, else external; off with --runtime fake].
     #[arg(long, value_enum, env = "DOCKMGR_WORKER_GUARD")]

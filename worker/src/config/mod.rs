@@ -15,6 +15,7 @@ use dockmgr_support::channel::{Address, Credentials};
 use dockmgr_support::metrics;
 use dockmgr_support::secret::ApiToken;
 use dockmgr_support::telemetry::Format;
+use dockmgr_support::traces;
 use serde::Deserialize;
 
 use crate::capacity::Overrides;
@@ -62,6 +63,9 @@ pub enum Error {
     /// The numbers cannot be shown as asked for.
     #[error(transparent)]
     Metrics(#[from] metrics::SettingsError),
+    /// Spans cannot be sent as asked for.
+    #[error(transparent)]
+    Traces(#[from] traces::Error),
 }
 
 /// Everything the worker needs to know, checked.
@@ -95,6 +99,8 @@ pub struct Config {
     pub guard: Mode,
     /// Where numbers are shown, if at all.
     pub metrics: Option<metrics::Settings>,
+    /// Collector that gets spans, if any.
+    pub traces: Option<Address>,
     /// File with the boot id of the host.
     pub boot_id_file: PathBuf,
     /// How log lines look.
@@ -136,6 +142,7 @@ struct File {
     log_format: Option<String>,
     metrics_listen: Option<String>,
     metrics_token_file: Option<PathBuf>,
+    otlp_endpoint: Option<String>,
     images: ImagesFile,
     disk: DiskFile,
 }
@@ -163,11 +170,8 @@ impl Config {
         let text = |flag: Option<String>, file: Option<String>, default: &str| {
             flag.or(file).unwrap_or_else(|| default.to_owned())
         };
-        let coordinators = if flags.coordinator.is_empty() {
-            file.coordinator.unwrap_or_else(|| vec![DEFAULT_COORDINATOR.to_owned()])
-        } else {
-            flags.coordinator
-        };
+        let said = Some(flags.coordinator).filter(|coordinators| !coordinators.is_empty());
+        let coordinators = said.or(file.coordinator).unwrap_or_else(|| vec![DEFAULT_COORDINATOR.to_owned()]);
         let mut labels = file.labels.into_iter().collect::<Vec<_>>();
         labels.extend(values::pairs(&flags.label)?);
         let credentials = Credentials {
@@ -200,6 +204,7 @@ impl Config {
                 flags.metrics_listen.or(file.metrics_listen).as_deref(),
                 flags.metrics_token_file.or(file.metrics_token_file).as_deref(),
             )?,
+            traces: traces::endpoint(flags.otlp_endpoint.or(file.otlp_endpoint).as_deref())?,
             allow_mounts: values::folders(allow_mounts)?,
             credentials,
             images: image_limits(&file.images)?,

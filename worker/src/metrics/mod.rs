@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use dockmgr_support::metrics::exposition::JOB_SECONDS;
 use dockmgr_support::metrics::process::ProcessCollector;
+use dockmgr_support::traces;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
@@ -31,6 +32,8 @@ pub struct Metrics {
     pub sent: Counter,
     /// Attempts told to end because contact with the leader was lost.
     pub fenced: Counter,
+    /// Spans of traces.
+    pub spans: traces::Meter,
     pulls: Family<Word, Histogram>,
     removed: Family<Word, Counter>,
     reclaimed: Family<Word, Counter>,
@@ -64,7 +67,8 @@ impl Default for Metrics {
         }
         let stage = |stage| bytes.get_or_create(&[("stage", stage)]).clone();
         let (captured, sent) = (stage("captured"), stage("sent"));
-        Self { captured, sent, fenced, pulls, removed, reclaimed, registry: Arc::new(registry) }
+        let spans = traces::Meter::register(to);
+        Self { captured, sent, fenced, spans, pulls, removed, reclaimed, registry: Arc::new(registry) }
     }
 }
 

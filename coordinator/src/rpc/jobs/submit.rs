@@ -3,11 +3,12 @@
 use dockmgr_core::cluster::{Key, Reply, Request as Wish, Submission};
 use dockmgr_core::ids::JobId;
 use dockmgr_core::spec::{JobSpec, Violation};
+use dockmgr_core::trace::{self, TraceParent};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1;
 use prost::Message as _;
 use sha2::{Digest as _, Sha256};
-use tonic::Status;
+use tonic::{Request, Status};
 use uuid::Uuid;
 
 use super::{Jobs, new_uid, status, view};
@@ -20,12 +21,14 @@ const MAX_KEY_BYTES: usize = 128;
 /// Stores one job, or only checks it.
 pub(super) async fn create(
     jobs: &Jobs,
-    request: v1::CreateJobRequest,
+    request: Request<v1::CreateJobRequest>,
 ) -> Result<v1::CreateJobResponse, Status> {
+    let parent = trace_parent(&request);
+    let request = request.into_inner();
     if request.validate_only {
         return forecast(jobs, request).await;
     }
-    let submission = submission(jobs, request).map_err(|wrong| status::invalid(&wrong))?;
+    let submission = submission(jobs, request, parent).map_err(|wrong| status::invalid(&wrong))?;
     let made = store(jobs, vec![submission]).await?;
     let id = made.first().copied().ok_or_else(|| Status::internal("submit made no job"))?;
     Ok(v1::CreateJobResponse { job: Some(jobs.view(id).await?), verdicts: Vec::new() })
@@ -34,8 +37,10 @@ pub(super) async fn create(
 /// Stores several jobs, all or none.
 pub(super) async fn batch(
     jobs: &Jobs,
-    request: v1::BatchCreateJobsRequest,
+    request: Request<v1::BatchCreateJobsRequest>,
 ) -> Result<v1::BatchCreateJobsResponse, Status> {
+    let parent = trace_parent(&request);
+    let request = request.into_inner();
     let count = request.requests.len();
     if count == 0 || count > MAX_BATCH {
         return Err(status::invalid_field(
@@ -50,7 +55,7 @@ pub(super) async fn batch(
     let mut submissions = Vec::with_capacity(count);
     let mut wrong = Vec::new();
     for (at, one) in request.requests.into_iter().enumerate() {
-        match submission(jobs, one) {
+        match submission(jobs, one, parent) {
             Ok(submission) => submissions.push(submission),
             Err(violations) => wrong.extend(violations.into_iter().map(|violation| Violation {
                 field: format!("requests[{at}].{}", violation.field),
@@ -89,7 +94,7 @@ async fn store(jobs: &Jobs, submissions: Vec<Submission>) -> Result<Vec<JobId>, 
 
 /// Checks a job and says where it could run.
 async fn forecast(jobs: &Jobs, request: v1::CreateJobRequest) -> Result<v1::CreateJobResponse, Status> {
-    let submission = submission(jobs, request).map_err(|wrong| status::invalid(&wrong))?;
+    let submission = submission(jobs, request, None).map_err(|wrong| status::invalid(&wrong))?;
     let spec = submission.spec;
     let job = Some(unstored(&spec));
     let verdicts =
@@ -102,9 +107,22 @@ fn unstored(spec: &JobSpec) -> v1::Job {
     v1::Job { spec: Some(convert::spec::to_wire(spec)), ..v1::Job::default() }
 }
 
-fn submission(jobs: &Jobs, request: v1::CreateJobRequest) -> Result<Submission, Vec<Violation>> {
+/// The span of the caller that the job's spans are to hang below: the header of W3C Trace Context.
+fn trace_parent<T>(request: &Request<T>) -> Option<TraceParent> {
+    TraceParent::parse(request.metadata().get("traceparent")?.to_str().ok()?)
+}
+
+fn submission(
+    jobs: &Jobs,
+    request: v1::CreateJobRequest,
+    parent: Option<TraceParent>,
+) -> Result<Submission, Vec<Violation>> {
     let fingerprint = request.spec.as_ref().map(v1::JobSpec::encode_to_vec).map(Sha256::digest);
-    let spec = convert::spec::from_wire(request.spec, &jobs.defaults)?;
+    let mut spec = convert::spec::from_wire(request.spec, &jobs.defaults)?;
+    // Not in the fingerprint: a call that is repeated under another span is the same call.
+    if let Some(parent) = parent {
+        trace::adopt(&mut spec, parent);
+    }
     let fingerprint = fingerprint.map(Into::into).unwrap_or_default();
     let key = key(&request.request_id, &request.key, fingerprint).map_err(|violation| vec![violation])?;
     Ok(Submission { spec, uid: new_uid(), key })

@@ -14,4 +14,5 @@ mod sizes;
 mod spec_text;
 mod stopping;
 mod submitting;
+mod tracing;
 mod world;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::spec::{
-    ArraySpec, Command, Constraint, Entrypoint, ImageRef, JobName, JobSpec, LabelKey, LabelValue, Mount,
-    NetworkMode, OnLost, Operator, PullPolicy, Resources,
+    ArraySpec, Command, Constraint, Entrypoint, EnvVar, ImageRef, JobName, JobSpec, LabelKey, LabelValue,
+    Mount, NetworkMode, OnLost, Operator, PullPolicy, Resources,
 };
 
 pub(super) const MIB: u64 = 1024 * 1024;
@@ -64,6 +64,9 @@ fn apply(spec: &mut JobSpec, word: &str) {
 
 fn set(spec: &mut JobSpec, key: &str, value: &str) {
     match key {
+        "parent" => {
+            spec.env.push(EnvVar { name: crate::trace::VARIABLE.to_owned(), value: value.to_owned() });
+        }
         "retries" => spec.retries = value.parse().unwrap(),
         "priority" => spec.priority = value.parse().unwrap(),
         "name" => spec.name = Some(JobName::parse(value).unwrap()),

@@ -10,6 +10,7 @@ use dockmgr_core::ids::{AttemptId, ClusterId, NodeId};
 use dockmgr_core::outcome::{AttemptEnd, EndReason};
 use dockmgr_core::time::BootTime;
 use dockmgr_support::tasks::Tasks;
+use dockmgr_support::traces::Tracer;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -83,6 +84,7 @@ impl Rig {
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
             metrics: Metrics::default(),
+            tracer: Tracer::default(),
             tasks: tasks.clone(),
             runtime: runtime.clone(),
         };
