@@ -172,7 +172,9 @@ mod tests {
         ];
         let parts = |split| {
             let mut histogram = Histogram::new(4, split);
-            lines.into_iter().for_each(|line| histogram.add(line));
+            for line in lines {
+                histogram.add(line);
+            }
             let parts = histogram.spans().flat_map(|bucket| bucket.parts);
             parts.map(|part| (part.severity, part.stream, part.hits)).collect::<Vec<_>>()
         };
