@@ -59,6 +59,11 @@ impl Frame {
         self.parts.iter().flat_map(|part| part.entries().map(|entry| (part.section.attempt, entry)))
     }
 
+    /// What was kept of one attempt, in the order in which it was kept.
+    pub fn entries_of(&self, attempt: AttemptId) -> impl Iterator<Item = Entry> {
+        self.parts.iter().filter(move |part| part.section.attempt == attempt).flat_map(Part::entries)
+    }
+
     /// The sections, in order.
     pub fn sections(&self) -> impl Iterator<Item = &Section> {
         self.parts.iter().map(|part| &part.section)

@@ -100,7 +100,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     if !believe(&witness, &store, config.accept_data_loss, &stop).await? {
         return Ok(());
     }
-    let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), tasks)?;
+    let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), config.sealing, tasks)?;
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(Outlook::default());
     let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());

@@ -5,6 +5,7 @@
 mod advertise;
 mod etcd;
 mod file;
+mod sealing;
 mod timing;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ use dockmgr_support::secret::{self, ApiToken};
 use dockmgr_support::telemetry::Format;
 use dockmgr_support::traces;
 
+use crate::logs::Sealing;
 use crate::store::{self, EtcdConfig, RedbConfig};
 
 /// Where `dev` and the command line expect a coordinator.
@@ -125,6 +127,8 @@ pub struct Args {
     otlp_endpoint: Option<String>,
     #[command(flatten)]
     timing: timing::Flags,
+    #[command(flatten)]
+    sealing: sealing::SealingFlags,
     /// Settings file (TOML).
     #[arg(long, env = "DOCKMGR_COORDINATOR_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -157,6 +161,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Folder of the output of jobs.
     pub logs: PathBuf,
+    /// When it goes from plain files into segments.
+    pub sealing: Sealing,
     /// The store.
     pub store: store::Config,
     /// Certificate and key, and the CA of client certificates.
@@ -280,6 +286,7 @@ impl Config {
             .map_err(|error| setting("--default-image", error.to_string()))?;
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
+        let sealing = sealing::checked(args.sealing, file.sealing)?;
         let accept_data_loss = args.accept_data_loss;
         let metrics = metrics::Settings::new(
             args.metrics_listen.or(file.metrics_listen).as_deref(),
@@ -291,6 +298,7 @@ impl Config {
             advertise,
             data,
             logs,
+            sealing,
             store,
             tls,
             token,

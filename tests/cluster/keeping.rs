@@ -1,11 +1,16 @@
 //! What is kept and what is forgotten: records, output, removal.
 
-use dockmgr_tests::{Cluster, Store};
+use std::path::PathBuf;
+
+use dockmgr_tests::{Cluster, STEP_LIMIT, Store, wait_until};
 use serde_json::Value;
 
 use crate::on_both_stores;
 
-on_both_stores!(a_removed_job_is_forgotten_also_after_a_restart);
+on_both_stores!(
+    a_removed_job_is_forgotten_also_after_a_restart,
+    packed_output_reads_as_before_also_after_a_kill_and_goes_with_its_job
+);
 
 async fn a_removed_job_is_forgotten_also_after_a_restart(store: Store) {
     let mut cluster = Cluster::builder().store(store).start().await;
@@ -18,6 +23,42 @@ async fn a_removed_job_is_forgotten_also_after_a_restart(store: Store) {
     assert_eq!(cluster.cli(["ps", "-a", "-q"]).ok().await.text(), kept.to_string());
     // Numbers are never given twice.
     assert!(cluster.submit(["exit 0"]).await > kept);
+}
+
+async fn packed_output_reads_as_before_also_after_a_kill_and_goes_with_its_job(store: Store) {
+    let packing = ["--seal-after", "10ms"];
+    let mut cluster = Cluster::builder().store(store).coordinator_args(&packing).start().await;
+    let text = "echo out; echo err >&2; printf 'no newline \\001\\377'; echo; seq 3";
+    let many = cluster.submit(["--wait", "--array", "0-9", text]).await;
+    let one = cluster.submit(["--wait", text]).await;
+    let logs = cluster.coordinator_folder().join("logs");
+    let plain = |job: u64| -> PathBuf { logs.join(job.to_string()) };
+    let packed = async |cluster: &Cluster| {
+        wait_until("all output to be packed", STEP_LIMIT, async || {
+            let left = [many, one].into_iter().find(|job| plain(*job).exists());
+            left.map_or(Ok(()), |job| Err(format!("job {job} has plain files")))
+        })
+        .await;
+        (cluster.logs(one).await.stdout, cluster.cli(["logs", &format!("{many}.7")]).ok().await.stdout)
+    };
+    let before = packed(&cluster).await;
+    assert!(before.0.starts_with(b"out\n") && before.0.ends_with(b"1\n2\n3\n"), "{:?}", before.0);
+    assert_eq!(before.0, before.1);
+    assert_eq!(cluster.cli(["logs", "-n", "2", &one.to_string()]).ok().await.text(), "2\n3");
+    cluster.kill_coordinator().await;
+    cluster.start_coordinator().await;
+    assert_eq!(packed(&cluster).await, before);
+    cluster.cli(["rm", "--logs", &one.to_string()]).ok().await;
+    cluster.cli(["rm", &many.to_string()]).ok().await;
+    wait_until("the output to be deleted", STEP_LIMIT, async || {
+        let answer = cluster.cli(["logs", &one.to_string()]).run().await;
+        if answer.code == 1 { Ok(()) } else { Err(answer.text()) }
+    })
+    .await;
+    assert_eq!(cluster.cli(["logs", &format!("{many}.7")]).ok().await.stdout, before.1, "of a forgotten job");
+    cluster.kill_coordinator().await;
+    cluster.start_coordinator().await;
+    cluster.cli(["logs", &one.to_string()]).run().await.expect_code(1).expect_error(&one.to_string());
 }
 
 #[tokio::test]

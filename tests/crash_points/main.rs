@@ -1,6 +1,6 @@
 //! Kills a real coordinator, or makes its disk fail, before the n-th system call that changes a file, for one n after the
-//! other, while a job is submitted, runs and ends. The next start must know every acknowledged job, once and with its
-//! end, and what had ended must not change.
+//! other, while a job is submitted, runs, ends and has its output packed. The next start must know every acknowledged job, once
+//! and with its end and its output, and what had ended must not change.
 //!
 //! The calls are counted by strace for each thread, and the store writes from few threads, so counting up reaches every
 //! kind of moment, the start included. Without `DOCKMGR_FULL=1` a sample of the points is taken, chosen by a seed that
@@ -42,7 +42,8 @@ async fn a_disk_that_fails_ends_the_coordinator_and_loses_nothing() {
 #[expect(clippy::print_stderr, reason = "the seed and the count are wanted beside the verdict")]
 async fn sweep(faults: &[Fault]) {
     let seed = traced::seed();
-    let mut cluster = Cluster::builder().coordinator_only().await;
+    // Output is packed as soon as it has ended, so that the points lie in the middle of that, too.
+    let mut cluster = Cluster::builder().coordinator_args(&["--seal-after", "1ms"]).coordinator_only().await;
     cluster.stop_coordinator().await;
     let mut known = Known::new();
     let mut hit = 0;
@@ -93,7 +94,9 @@ async fn one(cluster: &mut Cluster, fault: Fault, point: usize, known: &mut Know
         let (then, now) = (ends(&known[id]), ends(job));
         assert_eq!(then, now, "{place}: the end of job {id} changed");
     }
-    assert_eq!(cluster.logs(ended.id).await.text(), format!("life {n}"), "{place}: output");
+    for (life, id) in (1..).zip(all.keys()) {
+        assert_eq!(cluster.logs(*id).await.text(), format!("life {life}"), "{place}: output of job {id}");
+    }
     cluster.stop_worker(0).await;
     cluster.stop_coordinator().await;
     reached

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::sealing::SealingText;
 use super::timing::TimingText;
 use super::{Error, StoreKind, setting};
 
@@ -42,6 +43,7 @@ pub(super) struct File {
     pub(super) metrics_token_file: Option<PathBuf>,
     pub(super) otlp_endpoint: Option<String>,
     pub(super) timing: TimingText,
+    pub(super) sealing: SealingText,
 }
 
 /// Reads the settings file.

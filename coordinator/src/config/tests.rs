@@ -51,6 +51,8 @@ fn settings_that_do_not_fit_together_are_refused() {
         (&["--metrics-listen", "0.0.0.0:9464"], "--metrics-token-file"),
         (&["--metrics-listen", "9464"], "--metrics-listen"),
         (&["--metrics-token-file", "/nonexistent"], "--metrics-listen"),
+        (&["--seal-after", "soon"], "--seal-after"),
+        (&["--seal-bytes", "0"], "--seal-bytes"),
         (&["--config", "/nonexistent"], "/nonexistent"),
         (&["--config", "/"], "--config"),
         (&["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-cert", "/x"], "--etcd-cert"),

@@ -59,7 +59,7 @@ pub(super) fn compaction(every: Option<String>, keep: Option<u64>) -> Result<Opt
     Ok(Some(Compaction { every, keep: keep.unwrap_or(usual.keep) }))
 }
 
-fn read(
+pub(super) fn read(
     name: &'static str,
     flag: Option<String>,
     file: Option<String>,

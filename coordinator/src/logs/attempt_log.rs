@@ -5,6 +5,7 @@
 //!   open --first append--> open          (with a file of this process)
 //!   open --delete_job--> deleted         (appends and readers hear Error::Deleted)
 //!   open --the term ends--> retired      (appends hear Error::NotLeading; reading goes on)
+//!   unopened, open --sealed--> sealed    (a segment has all of it; nothing can be new)
 //! ```
 
 use std::collections::BTreeSet;
@@ -14,12 +15,12 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dockmgr_core::ids::{AttemptId, Epoch};
-use dockmgr_core::log::{Checkpoint, Entry, Offsets, Progress};
+use dockmgr_core::log::{Accept, Checkpoint, Entry, Offsets, Progress};
 use dockmgr_support::log_file::{Appended, Cursor, fetch};
 use tokio::sync::watch;
 
 use super::error::run;
-use super::segments::Segments;
+use super::parts::Parts;
 use super::store::Shared;
 use super::writer::Writer;
 use super::{Error, layout};
@@ -48,7 +49,7 @@ pub(super) struct Written {
 #[derive(Debug)]
 struct Held {
     state: State,
-    segments: Segments,
+    parts: Parts,
     /// Bytes of the log that were synced.
     synced: u64,
     /// Whether the syncer knows that there is something to sync.
@@ -63,13 +64,14 @@ enum State {
     Open,
     Deleted,
     Retired,
+    Sealed,
 }
 
 impl AttemptLog {
     pub(super) fn new(attempt: AttemptId, writer: Writer) -> Self {
         let held = Held {
             state: State::Unopened,
-            segments: Segments::default(),
+            parts: Parts::default(),
             synced: 0,
             queued: false,
             new_name: false,
@@ -95,6 +97,11 @@ impl AttemptLog {
             if held.is_settled(this.writer) { Ok(()) } else { this.look(&mut held, &shared) }
         })
         .await
+    }
+
+    /// Whose output it is.
+    pub(super) fn attempt(&self) -> AttemptId {
+        self.attempt
     }
 
     /// Whether another coordinator may still add to what was read.
@@ -127,14 +134,14 @@ impl AttemptLog {
     }
 
     pub(super) fn cursor(&self, from: Offsets) -> Cursor {
-        Cursor::new(self.lock().segments.log.checkpoints(), from)
+        Cursor::new(self.lock().parts.log.checkpoints(), from)
     }
 
     pub(super) fn checkpoints(&self) -> Vec<Checkpoint> {
-        self.lock().segments.log.checkpoints().as_slice().to_vec()
+        self.lock().parts.log.checkpoints().as_slice().to_vec()
     }
 
-    /// Reads up to `most` bytes at `position`, of the first `len` of the log. Blocks.
+    /// Reads up to `most` bytes at `position`, of the first `len` of the log; fails once that was sealed. Blocks.
     pub(super) fn fetch(
         &self,
         shared: &Shared,
@@ -144,8 +151,11 @@ impl AttemptLog {
     ) -> Result<Vec<u8>, Error> {
         let located = {
             let held = self.lock();
-            held.segments.locate(position).map(|(segment, place, left)| {
-                (segment.path.clone(), segment.epoch, place, left.min(len.saturating_sub(position)))
+            if held.state == State::Sealed {
+                return Err(Error::Incomplete(self.attempt));
+            }
+            held.parts.locate(position).map(|(part, place, left)| {
+                (part.path.clone(), part.epoch, place, left.min(len.saturating_sub(position)))
             })
         };
         let Some((path, epoch, place, left)) = located else { return Ok(Vec::new()) };
@@ -158,11 +168,11 @@ impl AttemptLog {
         let (len, progress, own) = {
             let mut held = self.lock();
             held.queued = false;
-            let own = held.segments.own().map(|own| (own.path.clone(), own.epoch));
+            let own = held.parts.own().map(|own| (own.path.clone(), own.epoch));
             if held.state == State::Deleted {
                 return Ok(());
             }
-            (held.segments.log.len(), held.segments.log.progress().clone(), own)
+            (held.parts.log.len(), held.parts.log.progress().clone(), own)
         };
         let Some((path, epoch)) = own else { return Ok(()) };
         // Appends go on during the sync; what they add is the next sync's.
@@ -171,7 +181,11 @@ impl AttemptLog {
         held.synced = held.synced.max(len);
         held.new_name = false;
         drop(held);
+        let ended = progress.is_ended();
         self.durable.send_replace(progress);
+        if ended {
+            shared.ended.note(self.attempt, len);
+        }
         Ok(())
     }
 
@@ -179,7 +193,7 @@ impl AttemptLog {
     pub(super) fn new_folders(&self, folders: &mut BTreeSet<PathBuf>) {
         let held = self.lock();
         if held.new_name
-            && let Some(own) = held.segments.own()
+            && let Some(own) = held.parts.own()
         {
             folders.extend(folders_of(&own.path));
         }
@@ -194,15 +208,56 @@ impl AttemptLog {
     /// Takes nothing in any more: the term is over.
     pub(super) fn retire(&self) {
         let mut held = self.lock();
-        if held.state != State::Deleted {
-            held.state = State::Retired;
+        match held.state {
+            State::Unopened | State::Open => held.state = State::Retired,
+            State::Deleted | State::Retired | State::Sealed => {}
         }
+    }
+
+    /// Whether its end is durable in plain files.
+    pub(super) fn is_complete(&self) -> bool {
+        let held = self.lock();
+        held.state == State::Open && self.durable.borrow().is_ended()
+    }
+
+    /// Bytes of its plain files.
+    pub(super) fn len(&self) -> u64 {
+        self.lock().parts.log.len()
+    }
+
+    /// A segment has all of it, which is `kept`, and the plain files are about to go. False, and nothing is done, if it was
+    /// deleted or the term is over.
+    pub(super) fn seal(&self, shared: &Shared, kept: &Progress) -> bool {
+        let mut held = self.lock();
+        match held.state {
+            State::Unopened | State::Open => {}
+            State::Sealed => return true,
+            State::Deleted | State::Retired => return false,
+        }
+        self.become_sealed(&mut held, shared, kept);
+        true
+    }
+
+    /// Lets go of the plain files, and tells who waits for more than they have.
+    fn become_sealed(&self, held: &mut Held, shared: &Shared, kept: &Progress) {
+        held.state = State::Sealed;
+        held.parts = Parts::default();
+        shared.files.forget(self.attempt);
+        self.written.send_if_modified(|written| {
+            let more = written.progress != *kept;
+            if more {
+                // Whoever waits for more looks, and finds that it is in the segment.
+                *written = Written { len: u64::MAX, progress: kept.clone(), deleted: false };
+            }
+            more
+        });
+        self.durable.send_replace(kept.clone());
     }
 
     /// Whether dropping it from memory forgets nothing.
     pub(super) fn is_idle(&self) -> bool {
         let held = self.lock();
-        !held.queued && held.synced == held.segments.log.len()
+        !held.queued && (held.state == State::Sealed || held.synced == held.parts.log.len())
     }
 
     fn append_now(self: &Arc<Self>, shared: &Arc<Shared>, entries: Vec<Entry>) -> Result<(), Error> {
@@ -211,23 +266,28 @@ impl AttemptLog {
         let epoch = match (held.state, self.writer.epoch()) {
             (State::Deleted, _) => return Err(Error::Deleted),
             (State::Retired, _) | (_, None) => return Err(Error::NotLeading),
+            (State::Sealed, Some(_)) => return refuse_new(&self.progress(), entries),
             (State::Unopened | State::Open, Some(epoch)) => epoch,
         };
-        if held.segments.own().is_none() {
+        if held.parts.own().is_none() {
             // What an earlier leader wrote up to now comes first.
             self.look(&mut held, shared)?;
         }
-        if held.segments.own().is_none() {
-            let file = held.segments.begin(&shared.root, self.attempt, epoch)?;
+        if held.state == State::Sealed {
+            return refuse_new(&self.progress(), entries);
+        }
+        if held.parts.own().is_none() {
+            let _unhindered = shared.folders.read().unwrap_or_else(PoisonError::into_inner);
+            let file = held.parts.begin(&shared.root, self.attempt, epoch)?;
             shared.files.put((self.attempt, epoch), Arc::new(file));
             held.new_name = true;
         }
-        let path = held.segments.own().map(|own| own.path.clone()).unwrap_or_default();
+        let path = held.parts.own().map(|own| own.path.clone()).unwrap_or_default();
         let file = self.file(shared, &path, epoch)?;
-        let before = held.segments.log.len();
-        let appended = held.segments.log.append(&file, entries, |_| ());
+        let before = held.parts.log.len();
+        let appended = held.parts.log.append(&file, entries, |_| ());
         let appended = appended.map_err(Error::io("append to", &path))?;
-        held.segments.grown();
+        held.parts.grown();
         self.tell_growth(&mut held, shared, before);
         match appended {
             Appended::All => Ok(()),
@@ -238,12 +298,12 @@ impl AttemptLog {
 
     /// Tells readers and the syncer what an append added.
     fn tell_growth(self: &Arc<Self>, held: &mut Held, shared: &Shared, before: u64) {
-        let len = held.segments.log.len();
+        let len = held.parts.log.len();
         if len == before {
             return;
         }
         shared.usage.fetch_add(len - before, Ordering::Relaxed);
-        let progress = held.segments.log.progress().clone();
+        let progress = held.parts.log.progress().clone();
         self.written.send_replace(Written { len, progress, deleted: false });
         if !held.queued {
             held.queued = true;
@@ -257,16 +317,24 @@ impl AttemptLog {
     /// Reads the files if they changed since the last look; what they hold afterwards is durable.
     fn look(&self, held: &mut Held, shared: &Shared) -> Result<(), Error> {
         if held.state != State::Unopened
-            && !held.segments.is_outdated(&shared.root, self.attempt, self.writer)?
+            && !held.parts.is_outdated(&shared.root, self.attempt, self.writer)?
         {
             return Ok(());
         }
-        let (segments, found) = Segments::open(&shared.root, self.attempt, self.writer)?;
+        if let Some(progress) = shared.sealed.progress(self.attempt)? {
+            self.become_sealed(held, shared, &progress);
+            return Ok(());
+        }
+        let (parts, found) = Parts::open(&shared.root, self.attempt, self.writer)?;
+        if !held.parts.log.progress().offsets.all_at_most(parts.log.progress().offsets) {
+            // Another leader has sealed it and this process does not know the segment yet.
+            return Err(Error::NotLoaded);
+        }
         shared.shrink_usage(found.cut);
         for (epoch, file) in found.open {
             shared.files.put((self.attempt, epoch), Arc::new(file));
         }
-        if !segments.log.is_empty() {
+        if !parts.log.is_empty() {
             for folder in folders_of(&layout::Name::first(self.attempt).path(&shared.root)) {
                 File::open(&folder).and_then(|open| open.sync_all()).map_err(Error::io("sync", &folder))?;
             }
@@ -274,9 +342,9 @@ impl AttemptLog {
         if held.state == State::Unopened {
             held.state = State::Open;
         }
-        held.segments = segments;
-        held.synced = held.segments.log.len();
-        let (len, progress) = (held.synced, held.segments.log.progress().clone());
+        held.parts = parts;
+        held.synced = held.parts.log.len();
+        let (len, progress) = (held.synced, held.parts.log.progress().clone());
         self.written.send_replace(Written { len, progress: progress.clone(), deleted: false });
         self.durable.send_replace(progress);
         Ok(())
@@ -305,14 +373,25 @@ impl Held {
     fn is_settled(&self, writer: Writer) -> bool {
         match self.state {
             State::Unopened => false,
-            State::Deleted => true,
+            State::Deleted | State::Sealed => true,
             State::Open | State::Retired => {
-                writer == Writer::Alone
-                    || self.segments.own().is_some()
-                    || self.segments.log.progress().is_ended()
+                writer == Writer::Alone || self.parts.own().is_some() || self.parts.log.progress().is_ended()
             }
         }
     }
+}
+
+/// Answers appends to what has ended and is sealed: repeats are fine.
+fn refuse_new(kept: &Progress, entries: Vec<Entry>) -> Result<(), Error> {
+    for entry in entries {
+        match kept.accept(entry) {
+            Accept::Duplicate => {}
+            Accept::Conflict(conflict) => return Err(Error::Conflict(conflict)),
+            // It has ended, so neither can be.
+            Accept::Append(_) | Accept::Missing(_) => return Err(Error::Missing(kept.offsets)),
+        }
+    }
+    Ok(())
 }
 
 /// A file's folder, the job's and the root, which may all be new.

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use dockmgr_core::ids::AttemptId;
 use dockmgr_core::log::{Conflict, Offsets};
 use dockmgr_support::log_file;
 
@@ -38,6 +39,29 @@ pub enum Error {
     /// The log was deleted while it was in use.
     #[error("the log was deleted")]
     Deleted,
+    /// The place of sealed output refused or did not answer.
+    #[error("{action} '{name}' at the place of sealed output")]
+    Place {
+        /// What was attempted.
+        action: &'static str,
+        /// On which object.
+        name: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A segment could not be written or read.
+    #[error("use sealed output")]
+    Segment(#[source] dockmgr_archive::Error),
+    /// The file in which a segment is made could not be used.
+    #[error("use the file in which a segment is made")]
+    Spool(#[source] io::Error),
+    /// Sealed output of an attempt has a hole.
+    #[error("sealed output of attempt {0} is not whole")]
+    Incomplete(AttemptId),
+    /// After a start the segments are still being looked through.
+    #[error("sealed output is not known yet")]
+    NotLoaded,
     /// The process is ending.
     #[error("log store is shutting down")]
     ShuttingDown,
@@ -47,8 +71,14 @@ impl Error {
     /// Whether trying again could help: the disk may have room again.
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Io { .. } | Self::File(log_file::Error::Io { .. }) => true,
-            Self::File(log_file::Error::Corrupt { .. })
+            Self::Io { .. }
+            | Self::File(log_file::Error::Io { .. })
+            | Self::Place { .. }
+            | Self::Spool(_)
+            | Self::NotLoaded => true,
+            Self::Segment(error) => error.is_retryable(),
+            Self::Incomplete(_)
+            | Self::File(log_file::Error::Corrupt { .. })
             | Self::Missing(_)
             | Self::Conflict(_)
             | Self::SyncFailed(_)
@@ -62,6 +92,17 @@ impl Error {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { action, path, source }
+    }
+}
+
+impl Error {
+    /// An error of the place of sealed output, on the object `name`.
+    pub(super) fn place(
+        action: &'static str,
+        name: &dyn std::fmt::Display,
+    ) -> impl FnOnce(object_store::Error) -> Self {
+        let name = name.to_string();
+        move |source| Self::Place { action, name, source: Box::new(source) }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Where the files of an attempt lie: `JOB/SHARD/TASK.ATTEMPT.log`, and `JOB/SHARD/TASK.ATTEMPT.EPOCH-STDOUT-STDERR.log`
 //! for what the leader of an epoch took in from these offsets on.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use dockmgr_core::ids::{AttemptId, Epoch, JobId};
 use dockmgr_core::log::Offsets;
+
+use super::Error;
 
 /// Tasks of one folder: a folder with a million entries is slow to list and to sync.
 const SHARD: u32 = 1000;
@@ -60,6 +63,38 @@ pub(super) fn job_folder(root: &Path, job: JobId) -> PathBuf {
 /// Folder of the files of an attempt.
 pub(super) fn shard_folder(root: &Path, attempt: AttemptId) -> PathBuf {
     job_folder(root, attempt.job()).join((attempt.task.index.0 / SHARD).to_string())
+}
+
+/// The folders of all jobs that have plain files.
+pub(super) fn job_folders(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    Ok(entries(root)?.into_iter().filter(|path| job_of(path).is_some()).collect())
+}
+
+/// Whose folder it is; `None` for one that is not a job's.
+pub(super) fn job_of(folder: &Path) -> Option<JobId> {
+    folder.file_name()?.to_str()?.parse().ok()
+}
+
+/// The attempts of `job` that have plain files, in order.
+pub(super) fn attempts_of(root: &Path, job: JobId) -> Result<Vec<AttemptId>, Error> {
+    let mut found = Vec::new();
+    for shard in entries(&job_folder(root, job))? {
+        for file in entries(&shard)? {
+            found.extend(Name::parse(job, &file).map(|name| name.attempt));
+        }
+    }
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// What lies in a folder; nothing if it does not exist.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let listed = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listed => listed.map_err(Error::io("list", folder))?,
+    };
+    listed.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io("list", folder))).collect()
 }
 
 #[cfg(test)]

@@ -12,18 +12,21 @@
 //!
 //! Invariant: a reader holds a place in a file and no queue; a slow one lags and delays nobody.
 //!
-//! Several coordinators may share the folder: only the leader writes, to files of its own epoch (`segments`).
+//! Several coordinators may share the folder: only the leader writes, to files of its own epoch (`parts`).
 //!
-//! A store on object storage replaces `attempt_log` and `syncer` behind [`LogStore`]'s methods; readers and ingest use
-//! nothing else.
+//! What has ended goes from plain files into segments (`sealer`, `sealed`), which are many times smaller and can be
+//! searched; readers notice nothing.
 
 mod attempt_log;
 mod directory;
 mod error;
 mod files;
 mod layout;
+mod parts;
+mod plain;
 mod reader;
-mod segments;
+mod sealed;
+mod sealer;
 mod store;
 mod syncer;
 mod tail;
@@ -34,10 +37,14 @@ pub(crate) use directory::{AttemptDirectory, BegunAttempt, BegunTask, Fate};
 pub use error::Error;
 pub(crate) use error::run;
 pub(crate) use reader::LogReader;
+pub use sealed::{OpenFrame, SealedFrame};
+pub use sealer::Sealing;
 pub use store::LogStore;
 pub(crate) use tail::{Step, Tail, TailError, Wanted};
 pub use writer::Sharing;
 
+#[cfg(test)]
+mod sealing_tests;
 #[cfg(test)]
 mod terms_tests;
 #[cfg(test)]

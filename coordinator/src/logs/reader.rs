@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::attempt_log::Written;
 use super::error::run;
+use super::sealed::SealedCursor;
 use super::store::Shared;
 use super::{AttemptLog, Error};
 
@@ -23,15 +24,26 @@ const FETCH: usize = 256 * 1024;
 pub(crate) struct LogReader {
     shared: Arc<Shared>,
     log: Arc<AttemptLog>,
-    cursor: Cursor,
+    reading: Reading,
     written: watch::Receiver<Written>,
+}
+
+/// From what is read. Plain output may be sealed at any time: then reading goes on in the segment, at the same offsets.
+#[derive(Debug)]
+enum Reading {
+    Plain(Cursor),
+    Sealed(SealedCursor),
 }
 
 impl LogReader {
     pub(super) fn new(shared: Arc<Shared>, log: Arc<AttemptLog>, from: Offsets) -> Self {
-        let cursor = log.cursor(from);
         let written = log.written();
-        Self { shared, log, cursor, written }
+        let reading = if shared.sealed.has(log.attempt()) {
+            Reading::Sealed(SealedCursor::new(log.attempt(), from))
+        } else {
+            Reading::Plain(log.cursor(from))
+        };
+        Self { shared, log, reading, written }
     }
 
     /// The next entries, about a quarter of a MiB at most; none if everything written so far was given. Cancel safe.
@@ -44,15 +56,23 @@ impl LogReader {
             if deleted {
                 return Err(Error::Deleted);
             }
-            let position = self.cursor.fed_to();
+            let cursor = match &mut self.reading {
+                Reading::Plain(cursor) => cursor,
+                Reading::Sealed(cursor) => return read_sealed(&self.shared, cursor).await,
+            };
+            let position = cursor.fed_to();
             if position >= len {
                 return Ok(Vec::new());
             }
             let (log, shared) = (Arc::clone(&self.log), Arc::clone(&self.shared));
-            let bytes = run(move || log.fetch(&shared, position, len, FETCH));
-            let entries = self.cursor.feed(&bytes.await?).map_err(Error::File)?;
-            if !entries.is_empty() {
-                return Ok(entries);
+            match run(move || log.fetch(&shared, position, len, FETCH)).await {
+                Ok(bytes) => {
+                    let entries = cursor.feed(&bytes).map_err(Error::File)?;
+                    if !entries.is_empty() {
+                        return Ok(entries);
+                    }
+                }
+                Err(error) => self.follow_into_segment(error)?,
             }
         }
     }
@@ -67,25 +87,56 @@ impl LogReader {
             if deleted {
                 return Err(Error::Deleted);
             }
-            let position = self.cursor.fed_to();
+            let cursor = match &mut self.reading {
+                Reading::Plain(cursor) => cursor,
+                Reading::Sealed(cursor) => {
+                    if cursor.is_hungry() {
+                        cursor.feed(cursor.fetch()(&self.shared.sealed)?);
+                    }
+                    let entries = cursor.give()?;
+                    if entries.is_empty() && !cursor.is_done() {
+                        continue;
+                    }
+                    return Ok(entries);
+                }
+            };
+            let position = cursor.fed_to();
             if position >= len {
                 return Ok(Vec::new());
             }
-            let bytes = self.log.fetch(&self.shared, position, len, FETCH)?;
-            let entries = self.cursor.feed(&bytes).map_err(Error::File)?;
-            if !entries.is_empty() {
-                return Ok(entries);
+            match self.log.fetch(&self.shared, position, len, FETCH) {
+                Ok(bytes) => {
+                    let entries = cursor.feed(&bytes).map_err(Error::File)?;
+                    if !entries.is_empty() {
+                        return Ok(entries);
+                    }
+                }
+                Err(error) => self.follow_into_segment(error)?,
             }
         }
+    }
+
+    /// Goes on in the segment if the plain files failed because they are gone; else gives the failure back.
+    fn follow_into_segment(&mut self, error: Error) -> Result<(), Error> {
+        let attempt = self.log.attempt();
+        if !self.shared.sealed.has(attempt) {
+            return Err(error);
+        }
+        self.reading = Reading::Sealed(SealedCursor::new(attempt, self.progress().offsets));
+        Ok(())
     }
 
     /// Waits until there is more to read or the log was deleted. Returns at once if so; never, once the end was read.
     /// Cancel safe.
     pub(crate) async fn wait(&mut self) {
-        let read_to = self.cursor.fed_to();
-        if self.cursor.progress().is_ended() {
+        if self.progress().is_ended() {
             return std::future::pending().await;
         }
+        let read_to = match &self.reading {
+            Reading::Plain(cursor) => cursor.fed_to(),
+            // All of it is there.
+            Reading::Sealed(_) => return,
+        };
         loop {
             let more = async {
                 // An error cannot be: the log is held here.
@@ -105,7 +156,10 @@ impl LogReader {
 
     /// What was read so far.
     pub(crate) fn progress(&self) -> &Progress {
-        self.cursor.progress()
+        match &self.reading {
+            Reading::Plain(cursor) => cursor.progress(),
+            Reading::Sealed(cursor) => cursor.progress(),
+        }
     }
 
     /// What is kept of the log in all.
@@ -115,6 +169,32 @@ impl LogReader {
 
     /// Moves the reader to the last `lines` lines of what is written now, of one stream or of both; never back.
     pub(crate) async fn skip_to_last_lines(&mut self, lines: u64, only: Option<Stream>) -> Result<(), Error> {
+        if let Reading::Plain(_) = self.reading {
+            match self.last_plain_lines(lines, only).await {
+                Ok(from) => {
+                    self.reading = Reading::Plain(self.log.cursor(self.not_before(from)));
+                    return Ok(());
+                }
+                Err(error) => self.follow_into_segment(error)?,
+            }
+        }
+        let (attempt, shared) = (self.log.attempt(), Arc::clone(&self.shared));
+        let from = run(move || shared.sealed.last_lines(attempt, lines, only)).await?;
+        let from = self.not_before(from.ok_or(Error::Deleted)?);
+        self.reading = Reading::Sealed(SealedCursor::new(attempt, from));
+        Ok(())
+    }
+
+    /// Of each stream what is later: `from`, or what was read so far.
+    fn not_before(&self, mut from: Offsets) -> Offsets {
+        for stream in Stream::ALL {
+            from.set(stream, from.of(stream).max(self.progress().offsets.of(stream)));
+        }
+        from
+    }
+
+    /// Where the last lines of plain output begin.
+    async fn last_plain_lines(&self, lines: u64, only: Option<Stream>) -> Result<Offsets, Error> {
         let Written { len, progress, .. } = self.written.borrow().clone();
         let mut search = LastLines::new(lines, progress.offsets, only);
         let mut end = len;
@@ -129,12 +209,7 @@ impl LogReader {
             search.look_at(&block);
             end = point.position;
         }
-        let mut from = search.start();
-        for stream in Stream::ALL {
-            from.set(stream, from.of(stream).max(self.cursor.progress().offsets.of(stream)));
-        }
-        self.cursor = self.log.cursor(from);
-        Ok(())
+        Ok(search.start())
     }
 
     /// The records between two frame boundaries, a checkpoint step apart.
@@ -163,5 +238,19 @@ impl LogReader {
             }
         })
         .await
+    }
+}
+
+/// The next entries of sealed output.
+async fn read_sealed(shared: &Arc<Shared>, cursor: &mut SealedCursor) -> Result<Vec<Entry>, Error> {
+    loop {
+        if cursor.is_hungry() {
+            let (fetch, shared) = (cursor.fetch(), Arc::clone(shared));
+            cursor.feed(run(move || fetch(&shared.sealed)).await?);
+        }
+        let entries = cursor.give()?;
+        if !entries.is_empty() || cursor.is_done() {
+            return Ok(entries);
+        }
     }
 }

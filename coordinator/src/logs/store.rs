@@ -1,24 +1,30 @@
 //! All kept output: which logs are in memory, deleting, size.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use dockmgr_core::ids::{AttemptId, Epoch, JobId};
 use dockmgr_core::log::{Entry, Offsets};
+use dockmgr_core::time::WallTime;
 use dockmgr_support::tasks::Tasks;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::error::run;
 use super::files::Files;
+use super::sealed::{OpenFrame, Place, Sealed, SealedFrame};
+use super::sealer::{self, Ended, Sealing};
 use super::writer::{Sharing, Writer};
 use super::{AttemptLog, Error, LogReader, layout, syncer};
 
 /// Logs nobody uses that stay in memory, about a kilobyte each, so that opening them again reads nothing.
 const IDLE: usize = 1024;
+
+/// Folder of sealed output below the folder of the output of jobs; no job has such a name.
+const SEALED: &str = "sealed";
 
 /// The output of all jobs. Clones share it.
 #[derive(Debug, Clone)]
@@ -36,6 +42,14 @@ pub(super) struct Shared {
     pub(super) appended: Notify,
     /// Told when a sync should not be put off.
     pub(super) hurry: Notify,
+    /// What segments have.
+    pub(super) sealed: Arc<Sealed>,
+    /// What may be sealed.
+    pub(super) ended: Ended,
+    /// The epoch in which this process leads, if it does.
+    pub(super) term: watch::Sender<Option<Epoch>>,
+    /// Written while folders that became empty go, read while a file is made in one.
+    pub(super) folders: RwLock<()>,
     writer: Mutex<Writer>,
     logs: Mutex<BTreeMap<AttemptId, Arc<AttemptLog>>>,
     queued: Mutex<Vec<Arc<AttemptLog>>>,
@@ -43,18 +57,28 @@ pub(super) struct Shared {
 }
 
 impl LogStore {
-    /// Opens the folder `root` and starts the syncer among `tasks`. Blocks while it adds up the sizes of what is there.
+    /// Opens the folder `root` and starts the syncer and the sealer among `tasks`. Blocks while it adds up the sizes of
+    /// what is there.
     ///
-    /// With [`Sharing::Terms`] nothing is taken in before [`LogStore::begin_term`].
-    pub fn open(root: PathBuf, sharing: Sharing, tasks: &Tasks) -> Result<Self, Error> {
+    /// With [`Sharing::Terms`] nothing is taken in before [`LogStore::begin_term`], and nothing is sealed before it
+    /// anywhere.
+    pub fn open(root: PathBuf, sharing: Sharing, sealing: Sealing, tasks: &Tasks) -> Result<Self, Error> {
         fs::create_dir_all(&root).map_err(Error::io("create", &root))?;
-        let usage = size_of(&root).map_err(Error::io("inspect", &root))?;
+        let mut usage = 0;
+        for folder in layout::job_folders(&root)? {
+            usage += size_of(&folder).map_err(Error::io("inspect", &root))?;
+        }
+        let sealed = Arc::new(Sealed::new(Place::folder(&root.join(SEALED))?));
         let shared = Arc::new(Shared {
             root,
             files: Files::default(),
             usage: AtomicU64::new(usage),
             appended: Notify::new(),
             hurry: Notify::new(),
+            sealed,
+            ended: Ended::default(),
+            term: watch::Sender::new(None),
+            folders: RwLock::default(),
             writer: Mutex::new(match sharing {
                 Sharing::Alone => Writer::Alone,
                 Sharing::Terms => Writer::Reader,
@@ -64,16 +88,19 @@ impl LogStore {
             failed: OnceLock::new(),
         });
         tasks.spawn("log-syncer", syncer::run(Arc::clone(&shared), tasks.token().clone()));
+        tasks.spawn("log-sealer", sealer::run(Arc::clone(&shared), sealing, tasks.token().clone()));
         Ok(Self { shared })
     }
 
     /// This process leads from now on and takes output in.
     pub fn begin_term(&self, epoch: Epoch) {
         self.shared.change_writer(Writer::Leader(epoch));
+        self.shared.term.send_replace(Some(epoch));
     }
 
     /// This process does not lead any more: it takes nothing in, and reads what others write.
     pub fn end_term(&self) {
+        self.shared.term.send_replace(None);
         self.shared.change_writer(Writer::Reader);
     }
 
@@ -87,6 +114,7 @@ impl LogStore {
 
     /// The log of `attempt`, recovered from the disk if it was not in use. Creates no file.
     pub(crate) async fn log(&self, attempt: AttemptId) -> Result<Arc<AttemptLog>, Error> {
+        self.shared.sealed.ready().await?;
         let log = self.in_memory(attempt);
         log.recover(&self.shared).await?;
         Ok(log)
@@ -101,6 +129,20 @@ impl LogStore {
 
     /// Removes all output of `job`; users of it hear [`Error::Deleted`].
     pub async fn delete_job(&self, job: JobId) -> Result<(), Error> {
+        self.shared.sealed.ready().await?;
+        let epoch = self.shared.term.borrow().unwrap_or_default();
+        // First what keeps sealed output from coming back: a segment with other jobs in it stays.
+        let buried = self.shared.sealed.delete_job(epoch, job).await;
+        let deleted = match buried {
+            Ok(()) => self.delete_plain(job).await,
+            Err(error) => Err(error),
+        };
+        self.shared.sealed.end_deleting(job);
+        deleted
+    }
+
+    /// Removes the plain files of a job and what is in memory of it.
+    async fn delete_plain(&self, job: JobId) -> Result<(), Error> {
         let shared = Arc::clone(&self.shared);
         run(move || {
             shared.lock_logs().retain(|attempt, log| {
@@ -124,50 +166,48 @@ impl LogStore {
         .await
     }
 
-    /// Jobs that have output and whose folder was last changed longer ago than `age`, by the disk's wall clock.
+    /// Jobs that have output, all of which is older than `age`: plain files by the disk's wall clock, sealed output by the
+    /// times it was written at.
     pub async fn jobs_older_than(&self, age: Duration) -> Result<Vec<JobId>, Error> {
+        self.shared.sealed.ready().await?;
         let shared = Arc::clone(&self.shared);
         run(move || {
-            let now = dockmgr_support::clock::wall_millis();
             let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-            let mut old = Vec::new();
-            for entry in fs::read_dir(&shared.root).map_err(Error::io("list", &shared.root))? {
-                let entry = entry.map_err(Error::io("list", &shared.root))?;
-                let Some(job) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-                    continue;
-                };
-                if changed(&entry.path()).is_some_and(|at| now.saturating_sub(at) > age) {
-                    old.push(job);
-                }
+            let bound = WallTime(dockmgr_support::clock::wall_millis().saturating_sub(age));
+            let mut latest = shared.sealed.jobs();
+            for folder in layout::job_folders(&shared.root)? {
+                let (Some(job), Some(at)) = (layout::job_of(&folder), changed(&folder)) else { continue };
+                let latest = latest.entry(job).or_insert(at);
+                *latest = at.max(*latest);
             }
-            Ok(old)
+            Ok(latest.into_iter().filter(|(_, at)| *at < bound).map(|(job, _)| job).collect())
         })
         .await
     }
 
     /// The jobs that have output here, newest first.
     pub(crate) async fn jobs(&self) -> Result<Vec<JobId>, Error> {
-        let root = self.shared.root.clone();
+        self.shared.sealed.ready().await?;
+        let shared = Arc::clone(&self.shared);
         run(move || {
-            let names = entries(&root)?;
-            let job = |path: PathBuf| path.file_name()?.to_str()?.parse().ok();
-            let mut jobs: Vec<JobId> = names.into_iter().filter_map(job).collect();
-            jobs.sort_unstable_by_key(|job| std::cmp::Reverse(*job));
-            Ok(jobs)
+            // Plain files first: what is sealed in between is found twice and not missed.
+            let folders = layout::job_folders(&shared.root)?;
+            let mut jobs: BTreeSet<JobId> =
+                folders.iter().filter_map(|folder| layout::job_of(folder)).collect();
+            jobs.extend(shared.sealed.jobs().into_keys());
+            Ok(jobs.into_iter().rev().collect())
         })
         .await
     }
 
     /// The attempts of `job` that have output here, in order.
     pub(crate) async fn attempts_of(&self, job: JobId) -> Result<Vec<AttemptId>, Error> {
-        let folder = layout::job_folder(&self.shared.root, job);
+        self.shared.sealed.ready().await?;
+        let shared = Arc::clone(&self.shared);
         run(move || {
-            let mut found = Vec::new();
-            for shard in entries(&folder)? {
-                for file in entries(&shard)? {
-                    found.extend(layout::Name::parse(job, &file).map(|name| name.attempt));
-                }
-            }
+            // Plain files first: what is sealed in between is found twice and not missed.
+            let mut found = layout::attempts_of(&shared.root, job)?;
+            found.extend(shared.sealed.attempts_of(job));
             found.sort_unstable();
             found.dedup();
             Ok(found)
@@ -175,14 +215,42 @@ impl LogStore {
         .await
     }
 
+    /// The frames of sealed output from `since` on and before `until`, earliest first. What segments have of an attempt
+    /// is not in its plain files, once [`LogStore::is_sealed`] says so.
+    pub async fn sealed_frames(
+        &self,
+        since: Option<WallTime>,
+        until: Option<WallTime>,
+    ) -> Result<Vec<SealedFrame>, Error> {
+        self.shared.sealed.ready().await?;
+        Ok(self.shared.sealed.frames(since, until))
+    }
+
+    /// Opens one of [`LogStore::sealed_frames`]; `None` if it is gone and what it had is in another one. Blocks.
+    pub fn open_frame(&self, frame: &SealedFrame) -> Result<Option<OpenFrame>, Error> {
+        self.shared.sealed.open_frame(frame)
+    }
+
+    /// Whether a segment has the output of `attempt`.
+    pub fn is_sealed(&self, attempt: AttemptId) -> bool {
+        self.shared.sealed.has(attempt)
+    }
+
     /// Bytes of all kept output.
     pub fn usage(&self) -> u64 {
-        self.shared.usage.load(Ordering::Relaxed)
+        self.shared.usage.load(Ordering::Relaxed) + self.shared.sealed.bytes()
     }
 
     fn in_memory(&self, attempt: AttemptId) -> Arc<AttemptLog> {
-        let writer = *self.shared.lock_writer();
-        let mut logs = self.shared.lock_logs();
+        self.shared.in_memory(attempt)
+    }
+}
+
+impl Shared {
+    /// The log of an attempt as it is in use, or a new one that knows nothing yet.
+    pub(super) fn in_memory(&self, attempt: AttemptId) -> Arc<AttemptLog> {
+        let writer = *self.lock_writer();
+        let mut logs = self.lock_logs();
         if let Some(log) = logs.get(&attempt) {
             return Arc::clone(log);
         }
@@ -199,9 +267,12 @@ impl LogStore {
         logs.insert(attempt, Arc::clone(&log));
         log
     }
-}
 
-impl Shared {
+    /// Drops what is in memory of an attempt whose segment cannot be believed; it takes nothing in any more.
+    pub(super) fn forget(&self, attempt: AttemptId) {
+        self.lock_logs().remove(&attempt);
+    }
+
     /// Fails once a sync has failed.
     pub(super) fn check(&self) -> Result<(), Error> {
         self.failed.get().map_or(Ok(()), |reason| Err(Error::SyncFailed(reason.clone())))
@@ -242,6 +313,11 @@ impl Shared {
         self.files.forget_all();
     }
 
+    /// In what capacity this process uses the folder now.
+    pub(super) fn writer(&self) -> Writer {
+        *self.lock_writer()
+    }
+
     fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -266,21 +342,12 @@ fn size_of(folder: &Path) -> std::io::Result<u64> {
     Ok(sum)
 }
 
-/// When a job's folder or one of its shards last changed, in milliseconds since 1970.
-fn changed(folder: &Path) -> Option<i64> {
+/// When a job's folder or one of its shards last changed.
+fn changed(folder: &Path) -> Option<WallTime> {
     let at = |path: &Path| {
         let since = fs::metadata(path).ok()?.modified().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?;
-        i64::try_from(since.as_millis()).ok()
+        i64::try_from(since.as_millis()).ok().map(WallTime)
     };
     let shards = fs::read_dir(folder).ok()?.filter_map(Result::ok).filter_map(|entry| at(&entry.path()));
     shards.chain(at(folder)).max()
-}
-
-/// What lies in a folder; nothing if it does not exist.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let listed = match fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listed => listed.map_err(Error::io("list", folder))?,
-    };
-    listed.map(|entry| entry.map(|entry| entry.path()).map_err(Error::io("list", folder))).collect()
 }

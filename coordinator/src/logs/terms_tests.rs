@@ -12,7 +12,7 @@ use super::*;
 /// A coordinator of several that share the folder `root`.
 fn shared(root: &Path) -> (LogStore, Tasks) {
     let tasks = Tasks::default();
-    (LogStore::open(root.to_owned(), Sharing::Terms, &tasks).expect("opens"), tasks)
+    (LogStore::open(root.to_owned(), Sharing::Terms, Sealing::default(), &tasks).expect("opens"), tasks)
 }
 
 fn leader(root: &Path, epoch: u64) -> (LogStore, Tasks) {

@@ -99,7 +99,13 @@ fn complete(stdout: u64) -> End {
 }
 
 fn open(root: &Path) -> LogStore {
-    LogStore::open(root.to_owned(), crate::logs::Sharing::Alone, &Tasks::default()).expect("opens")
+    LogStore::open(
+        root.to_owned(),
+        crate::logs::Sharing::Alone,
+        crate::logs::Sealing::default(),
+        &Tasks::default(),
+    )
+    .expect("opens")
 }
 
 async fn put(store: &LogStore, attempt: AttemptId, entries: Vec<Entry>) {

@@ -70,7 +70,8 @@ struct Upload {
 impl Upload {
     async fn open(root: &Path) -> Self {
         let tasks = Tasks::default();
-        let store = LogStore::open(root.to_owned(), logs::Sharing::Alone, &tasks).expect("opens");
+        let store = LogStore::open(root.to_owned(), logs::Sharing::Alone, logs::Sealing::default(), &tasks)
+            .expect("opens");
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
         let address = format!("http://{}", listener.local_addr().expect("bound"));
         let desk = UploadDesk::new(Cluster, store, tasks.clone(), Counter::default());

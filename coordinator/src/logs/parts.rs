@@ -24,9 +24,9 @@ use super::writer::Writer;
 
 /// The files of one attempt's log.
 #[derive(Debug, Default)]
-pub(super) struct Segments {
+pub(super) struct Parts {
     /// In order; what each adds to the log begins where the one before ends.
-    files: Vec<Segment>,
+    files: Vec<Part>,
     /// What all of them hold.
     pub(super) log: LogFile,
     /// What was found on the disk, so that a later look costs little.
@@ -35,7 +35,7 @@ pub(super) struct Segments {
 
 /// One file.
 #[derive(Debug, Clone)]
-pub(super) struct Segment {
+pub(super) struct Part {
     pub(super) path: PathBuf,
     pub(super) epoch: Epoch,
     /// Position at which it ends; of the last one it may grow.
@@ -55,31 +55,49 @@ pub(super) struct Found {
     pub(super) cut: u64,
 }
 
-impl Segments {
+impl Parts {
     /// Reads what there is of `attempt`. A file that `writer` goes on in is made to end with its last whole entry.
     pub(super) fn open(root: &Path, attempt: AttemptId, writer: Writer) -> Result<(Self, Found), Error> {
-        let mut names = names(root, attempt, writer)?;
+        Self::whole(root, names(root, attempt, writer)?, writer)
+    }
+
+    fn whole(root: &Path, mut names: Vec<Name>, writer: Writer) -> Result<(Self, Found), Error> {
         loop {
             match Self::read(root, &names, writer)? {
                 Ok(opened) => return Ok(opened),
                 Err(unreachable) => {
                     let lost = names.remove(unreachable);
-                    tracing::error!(%attempt, epoch = %lost.epoch, "a kept log has a hole: what follows it is left out");
+                    tracing::error!(attempt = %lost.attempt, epoch = %lost.epoch, "a kept log has a hole: what follows it is left out");
                 }
             }
         }
     }
 
+    /// Reads what there is of `attempt` and changes nothing; with the open files.
+    pub(super) fn read_only(
+        root: &Path,
+        attempt: AttemptId,
+        writer: Writer,
+    ) -> Result<(Self, Vec<(Epoch, File)>), Error> {
+        let (read, found) = Self::whole(root, names(root, attempt, writer)?, Writer::Reader)?;
+        Ok((read, found.open))
+    }
+
+    /// The files, in order.
+    pub(super) fn files(&self) -> impl Iterator<Item = &Part> {
+        self.files.iter()
+    }
+
     /// The file that holds a position, the place in it, and how many bytes of it follow before the next file begins.
-    pub(super) fn locate(&self, position: u64) -> Option<(&Segment, u64, u64)> {
-        let at = self.files.partition_point(|segment| segment.end <= position);
-        let segment = self.files.get(at)?;
-        Some((segment, position - segment.shift, segment.end - position))
+    pub(super) fn locate(&self, position: u64) -> Option<(&Part, u64, u64)> {
+        let at = self.files.partition_point(|part| part.end <= position);
+        let part = self.files.get(at)?;
+        Some((part, position - part.shift, part.end - position))
     }
 
     /// The file that this process writes.
-    pub(super) fn own(&self) -> Option<&Segment> {
-        self.files.last().filter(|segment| segment.own)
+    pub(super) fn own(&self) -> Option<&Part> {
+        self.files.last().filter(|part| part.own)
     }
 
     /// Begins the own file.
@@ -144,7 +162,7 @@ impl Segments {
 
     fn push(&mut self, path: PathBuf, epoch: Epoch, own: bool) {
         let end = self.log.len();
-        self.files.push(Segment { path, epoch, end, shift: end - self.log.place(end), own });
+        self.files.push(Part { path, epoch, end, shift: end - self.log.place(end), own });
     }
 }
 

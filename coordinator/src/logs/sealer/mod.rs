@@ -1,0 +1,131 @@
+//! When output goes from plain files into segments: once it has ended and is durable, while this process leads.
+//!
+//! ```text
+//!   off --a term begins--> looks at what is at the place, and at all plain files --> on
+//!   on  --64 MiB have ended, or some 60 s ago--> batch: write, upload, compare --> on
+//!   on  --the place or the disk fails--> waits, longer each time; plain files stay --> on
+//!   on  --the term ends--> off
+//! ```
+//!
+//! Plain files go last: when a segment is durable at the place, was read back from there and has the same bytes, and the
+//! catalogue has it. A crash before leaves them, and the next start finds both and looks again. So nothing depends on this
+//! process still leading: what a deposed leader uploads has a name of its own and only whole attempts, and what it removes is
+//! in a segment that its successor finds.
+
+mod batch;
+mod compare;
+mod ended;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dockmgr_core::ids::Epoch;
+use dockmgr_support::backoff::Backoff;
+use dockmgr_support::error_chain::Chain;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::Error;
+use super::store::Shared;
+use super::writer::Writer;
+
+pub(super) use ended::Ended;
+
+/// Wait before the first new try after the place or the disk failed.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+/// Longest wait between two tries: a store of objects that was away for hours is used again within a minute.
+const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// How long a new leader looks often for what others have sealed: most who lead no more hear so within seconds.
+const NEW_TERM: Duration = Duration::from_secs(300);
+const LOOK_OFTEN: Duration = Duration::from_secs(5);
+/// One that was stopped in the middle of a batch may go on an hour later.
+const LOOK_RARELY: Duration = Duration::from_secs(60);
+
+/// When output is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sealing {
+    /// Bytes of plain files that have ended.
+    pub bytes: u64,
+    /// Time after which fewer will do.
+    pub after: Duration,
+}
+
+impl Default for Sealing {
+    /// 64 MiB, or a minute: enough for a segment worth an object, and a disk that soon holds a fraction of the bytes.
+    fn default() -> Self {
+        Self { bytes: 64 * 1024 * 1024, after: Duration::from_secs(60) }
+    }
+}
+
+/// Seals until `stop` is cancelled.
+pub(super) async fn run(shared: Arc<Shared>, sealing: Sealing, stop: CancellationToken) {
+    // A batch that was begun is dropped at its next wait: it leaves plain files, and a segment that the next start takes.
+    let _stopped = stop.run_until_cancelled(serve(&shared, sealing)).await;
+}
+
+async fn serve(shared: &Arc<Shared>, sealing: Sealing) {
+    let mut terms = shared.term.subscribe();
+    load(shared).await;
+    loop {
+        let term = *terms.borrow_and_update();
+        let Some(epoch) = term else {
+            if terms.changed().await.is_err() {
+                return;
+            }
+            continue;
+        };
+        shared.sealed.outdate();
+        load(shared).await;
+        shared.ended.look_everywhere();
+        tokio::select! {
+            // The term ended, or another one began.
+            changed = terms.changed() => if changed.is_err() { return },
+            // Never ends by itself.
+            () = lead(shared, sealing, epoch) => {}
+        }
+        shared.ended.clear();
+    }
+}
+
+/// Makes the catalogue anew if another coordinator has sealed something.
+async fn look_again(shared: &Arc<Shared>) -> Result<(), Error> {
+    if shared.sealed.is_outdated().await? {
+        shared.sealed.load().await?;
+    }
+    Ok(())
+}
+
+/// Makes the catalogue, however long the place does not answer.
+async fn load(shared: &Arc<Shared>) {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
+    while let Err(error) = shared.sealed.load().await {
+        tracing::warn!(error = %Chain(&error), "sealed output cannot be looked through");
+        tokio::time::sleep(backoff.next_delay()).await;
+    }
+}
+
+async fn lead(shared: &Arc<Shared>, sealing: Sealing, epoch: Epoch) {
+    let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
+    let began = Instant::now();
+    let mut look_at = began + LOOK_OFTEN;
+    loop {
+        let worked = tokio::select! {
+            // There is something to seal.
+            () = shared.ended.due(sealing) => batch::seal(shared, sealing, epoch).await,
+            // Another coordinator may not have known that it led no more.
+            () = tokio::time::sleep_until(look_at), if shared.writer() != Writer::Alone => {
+                let often = if began.elapsed() < NEW_TERM { LOOK_OFTEN } else { LOOK_RARELY };
+                look_at = Instant::now() + often;
+                look_again(shared).await
+            }
+        };
+        match worked {
+            Ok(()) => backoff.reset(),
+            Err(error) => {
+                tracing::warn!(error = %Chain(&error), "output could not be sealed and stays in plain files");
+                tokio::time::sleep(backoff.next_delay()).await;
+            }
+        }
+    }
+}
