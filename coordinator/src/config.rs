@@ -287,7 +287,6 @@ impl Config {
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
         let sealing = sealing::checked(args.sealing, file.sealing)?;
-        let accept_data_loss = args.accept_data_loss;
         let metrics = metrics::Settings::new(
             args.metrics_listen.or(file.metrics_listen).as_deref(),
             args.metrics_token_file.or(file.metrics_token_file).as_deref(),
@@ -305,7 +304,7 @@ impl Config {
             web_host,
             connections,
             default_image,
-            accept_data_loss,
+            accept_data_loss: args.accept_data_loss,
             cluster,
             metrics,
             traces,
