@@ -27,7 +27,7 @@ readonly CHECK='
 # what a machine must bring.
 inside() {
     docker run --rm --cap-add ALL "${DROP[@]}" --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
-        --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --env DOCKMGR_TOOLS=/tmp/tools --volume "$PWD:/setup:ro" --volume /var/lib/docker \
+        --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --env DOCKMGR_TOOLS=/tmp/tools --volume "$PWD:/setup:ro" --volume /var/lib/docker "${MACHINE[@]}" \
         dockmgr/debian:local bash -c "umount -R /sys/fs/cgroup; mount -o remount,rw /sys; mount -o remount,rw /proc/sys
             ln -s /bin/true /usr/local/bin/cargo; $1"
 }
@@ -35,6 +35,14 @@ inside() {
 # CAP_SYS_RESOURCE is bit 24 of the bounding set.
 DROP=()
 if ((!(0x$(awk '/CapBnd/ { print $2 }' /proc/self/status) >> 24 & 1))); then DROP=(--cap-drop SYS_RESOURCE); fi
+# How this machine reaches its package registries is the machine's, too: settings of pip and npm, and whom it trusts.
+MACHINE=()
+for file in /etc/pip.conf /etc/npmrc /usr/etc/npmrc /usr/local/share/ca-certificates; do
+    if [ -e "$file" ]; then MACHINE+=(--volume "$file:$file:ro"); fi
+done
+for name in $(compgen -e | grep -E '^(PIP_|NPM_CONFIG_|npm_config_|NODE_EXTRA_CA_CERTS$|SSL_CERT_FILE$)'); do
+    MACHINE+=(--env "$name")
+done
 ./image.sh debian >/dev/null
 echo "fresh: as root"
 # shellcheck disable=SC2016

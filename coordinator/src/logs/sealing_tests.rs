@@ -306,6 +306,30 @@ async fn a_job_deleted_from_a_shared_segment_stays_deleted_and_the_others_stay()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_segment_goes_when_all_its_jobs_are_deleted_by_whoever_leads_then() {
+    let dir = tempfile::tempdir().expect("folder");
+    let attempts = sealed_folder(dir.path()).await;
+    let (store, stop) = open(dir.path());
+    store.begin_term(Epoch(6));
+    store.delete_job(job(1)).await.expect("deleted");
+    assert_eq!(text(&store, attempts[2]).await, b"2.0.1");
+    assert_eq!(segments(dir.path()).len(), 1, "the other job still needs it");
+    stop.cancel();
+    let (store, stop) = open(dir.path());
+    // It does not lead: it removes nothing.
+    store.delete_job(job(2)).await.expect("deleted");
+    stop.cancel();
+    assert_eq!(segments(dir.path()).len(), 1);
+    let (store, _stop) = open(dir.path());
+    store.begin_term(Epoch(7));
+    until("the segment is gone", || segments(dir.path()).is_empty() && store.usage() == 0).await;
+    keep(&store, id(3, 0), b"later").await;
+    sealed(&store, dir.path(), &[id(3, 0)]).await;
+    assert_eq!(store.jobs().await.expect("listed"), [job(3)]);
+    assert_eq!(text(&store, id(3, 0)).await, b"later");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_are_deleted_while_they_are_sealed_do_not_come_back() {
     let dir = tempfile::tempdir().expect("folder");
     let (store, stop) = open(dir.path());

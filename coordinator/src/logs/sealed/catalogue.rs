@@ -9,6 +9,7 @@ use dockmgr_core::ids::{AttemptId, JobId};
 use dockmgr_core::log::Offsets;
 use dockmgr_core::time::WallTime;
 
+use super::graves::Graves;
 use super::name::Name;
 
 /// A segment, by a number that only this process knows.
@@ -20,7 +21,7 @@ pub(super) struct Catalogue {
     segments: BTreeMap<Number, Listed>,
     owners: BTreeMap<AttemptId, Owner>,
     /// Jobs that were deleted while segments had output of theirs.
-    pub(super) deleted: BTreeSet<JobId>,
+    pub(super) deleted: Graves,
     /// Jobs of which a segment is being written now.
     pub(super) sealing: BTreeSet<JobId>,
     /// Jobs that are being deleted now.
@@ -36,6 +37,10 @@ pub(super) struct Listed {
     pub(super) name: Name,
     /// Its bytes.
     pub(super) len: u64,
+    /// How many attempts it is the owner of.
+    owned: usize,
+    /// Whether all else it has was deleted, and nothing is in another segment as well.
+    alone: bool,
     /// Times of the output in each frame; `None` for a frame of ends only.
     pub(super) frames: Box<[Option<(WallTime, WallTime)>]>,
 }
@@ -61,18 +66,25 @@ impl Catalogue {
         let number = self.next;
         self.next += 1;
         let frames: Box<[_]> = segment.frames().iter().map(|entry| entry.times).collect();
+        let (mut owned, mut alone) = (0, true);
         for (attempt, kept) in segment.attempts() {
+            if self.deleted.contains(attempt.job()) {
+                self.deleted.found_in(attempt.job(), number);
+                continue;
+            }
             let whole = kept.from == Offsets::default() && kept.end.is_some();
-            if !whole || !only(attempt) || self.deleted.contains(&attempt.job()) {
+            if !whole || !only(attempt) || self.owners.contains_key(&attempt) {
+                alone = false;
                 continue;
             }
             let latest =
                 segment.frames_of(attempt).filter_map(|frame| Some(frames.get(frame)?.as_ref()?.1)).max();
             // The clock of a worker may be ahead: nothing was written after it was sealed.
             let at = latest.map_or(name.given(), |latest| latest.min(name.given()));
-            self.owners.entry(attempt).or_insert(Owner { segment: number, at });
+            self.owners.insert(attempt, Owner { segment: number, at });
+            owned += 1;
         }
-        self.segments.insert(number, Listed { name, len, frames });
+        self.segments.insert(number, Listed { name, len, owned, alone, frames });
         number
     }
 
@@ -116,17 +128,47 @@ impl Catalogue {
     }
 
     /// Takes a job's attempts out, and any that come later.
-    pub(super) fn bury(&mut self, job: JobId) {
+    pub(super) fn bury(&mut self, job: JobId, note: Name) {
+        self.deleted.note(job, note);
+        self.empty(job);
+    }
+
+    /// Takes the attempts of a deleted job out.
+    fn empty(&mut self, job: JobId) {
         let attempts: Vec<_> = self.attempts_of(job).collect();
         for attempt in attempts {
-            self.owners.remove(&attempt);
+            if let Some(segment) = self.release(attempt) {
+                self.deleted.found_in(job, segment);
+            }
         }
-        self.deleted.insert(job);
+    }
+
+    /// Takes the owner of an attempt away, and says which it was.
+    fn release(&mut self, attempt: AttemptId) -> Option<Number> {
+        let segment = self.owners.remove(&attempt)?.segment;
+        if let Some(listed) = self.segments.get_mut(&segment) {
+            listed.owned -= 1;
+        }
+        Some(segment)
+    }
+
+    /// A segment in which everything was deleted, if there is one.
+    pub(super) fn dead(&self) -> Option<(Number, Name)> {
+        let dead = |listed: &Listed| listed.owned == 0 && listed.alone;
+        self.segments.iter().find(|(_, listed)| dead(listed)).map(|(number, listed)| (*number, listed.name))
+    }
+
+    /// A segment is gone.
+    pub(super) fn drop_segment(&mut self, number: Number) {
+        self.segments.remove(&number);
+        self.deleted.gone(number);
     }
 
     /// Takes one attempt out: its segment does not hold what it should.
     pub(super) fn disown(&mut self, attempt: AttemptId) {
-        self.owners.remove(&attempt);
+        if let Some(listed) = self.release(attempt).and_then(|segment| self.segments.get_mut(&segment)) {
+            listed.alone = false;
+        }
     }
 
     /// Bytes of all segments.
@@ -135,16 +177,19 @@ impl Catalogue {
     }
 
     /// An empty one, to be filled and then to take this one's place; numbers are never given twice.
-    pub(super) fn renewed(&self, deleted: BTreeSet<JobId>) -> Self {
+    pub(super) fn renewed(&self, deleted: Graves) -> Self {
         Self { deleted, next: self.next, ..Self::default() }
     }
 
     /// Takes over what was read anew. What was deleted while that was read stays deleted.
     pub(super) fn renew(&mut self, fresh: Self) {
-        let Self { segments, owners, mut deleted, damaged, next, .. } = fresh;
-        deleted.append(&mut self.deleted);
+        let Self { segments, owners, deleted, damaged, next, .. } = fresh;
+        let before = std::mem::take(&mut self.deleted);
         let (sealing, deleting) = (std::mem::take(&mut self.sealing), std::mem::take(&mut self.deleting));
         *self = Self { segments, owners, deleted, sealing, deleting, damaged, next };
-        self.owners.retain(|attempt, _| !self.deleted.contains(&attempt.job()));
+        for job in before.jobs() {
+            self.empty(job);
+        }
+        self.deleted.add_notes(before);
     }
 }

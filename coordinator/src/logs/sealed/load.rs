@@ -1,6 +1,5 @@
 //! Making the catalogue from what is at the place.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dockmgr_archive::Segment;
@@ -8,6 +7,7 @@ use dockmgr_core::ids::JobId;
 use dockmgr_support::error_chain::Chain;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
+use super::graves::Graves;
 use super::name::{self, Name};
 use super::{Error, Sealed};
 
@@ -67,15 +67,15 @@ impl Sealed {
     }
 
     /// The jobs that were deleted while segments had output of them.
-    async fn read_deleted(&self) -> Result<BTreeSet<JobId>, Error> {
-        let mut deleted = BTreeSet::new();
+    async fn read_deleted(&self) -> Result<Graves, Error> {
+        let mut deleted = Graves::default();
         for (text, _) in self.place.list(name::DELETED).await? {
-            if Name::parse(&text).is_none() {
-                continue;
-            }
+            let Some(note) = Name::parse(&text) else { continue };
             let bytes = self.place.get(name::DELETED, &text).await?;
             let lines = String::from_utf8_lossy(&bytes);
-            deleted.extend(lines.lines().filter_map(|line| line.parse::<JobId>().ok()));
+            for job in lines.lines().filter_map(|line| line.parse::<JobId>().ok()) {
+                deleted.note(job, note);
+            }
         }
         Ok(deleted)
     }

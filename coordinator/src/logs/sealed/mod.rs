@@ -15,6 +15,7 @@
 mod catalogue;
 mod cursor;
 mod frames;
+mod graves;
 mod load;
 mod name;
 mod opened;
@@ -30,6 +31,7 @@ use dockmgr_archive::{Frame, Segment};
 use dockmgr_core::ids::{AttemptId, Epoch, JobId};
 use dockmgr_core::log::Progress;
 use dockmgr_core::time::WallTime;
+use dockmgr_support::clock;
 use tokio::sync::watch;
 
 use super::Error;
@@ -111,7 +113,7 @@ impl Sealed {
         let mut catalogue = self.lock();
         catalogue.sealing.extend(jobs);
         jobs.iter()
-            .filter(|job| catalogue.deleted.contains(job) || catalogue.deleting.contains(job))
+            .filter(|job| catalogue.deleted.contains(**job) || catalogue.deleting.contains(job))
             .copied()
             .collect()
     }
@@ -153,7 +155,7 @@ impl Sealed {
     /// Whether the job was deleted while segments had output of it.
     pub(super) fn is_deleted(&self, job: JobId) -> bool {
         let catalogue = self.lock();
-        catalogue.deleted.contains(&job) || catalogue.deleting.contains(&job)
+        catalogue.deleted.contains(job) || catalogue.deleting.contains(&job)
     }
 
     /// Takes all of a job out, durably. Nothing of it is sealed before [`Sealed::end_deleting`].
@@ -164,16 +166,30 @@ impl Sealed {
             let any = catalogue.attempts_of(job).next().is_some();
             any || catalogue.sealing.contains(&job)
         };
-        let noted = if needed {
-            let name = Name::new(epoch).to_string();
-            self.place.put(name::DELETED, &name, Bytes::from(format!("{job}\n"))).await
-        } else {
-            Ok(())
-        };
-        if needed && noted.is_ok() {
-            self.lock().bury(job);
+        if needed {
+            let note = Name::new(epoch);
+            self.place.put(name::DELETED, &note.to_string(), Bytes::from(format!("{job}\n"))).await?;
+            self.lock().bury(job, note);
         }
-        noted
+        Ok(())
+    }
+
+    /// Removes segments in which everything was deleted, and the notes of deletions that say nothing any more. What fails
+    /// is tried again later. For a leader; not beside a [`Sealed::load`].
+    pub(super) async fn reclaim(&self) -> Result<(), Error> {
+        loop {
+            let Some((number, name)) = self.lock().dead() else { break };
+            self.place.delete(name::SEGMENTS, &name.to_string()).await?;
+            self.lock().drop_segment(number);
+            // As long as it is open the disk holds its bytes.
+            lock(&self.opened).forget(number);
+            tracing::debug!(segment = %name, "segment removed: all in it was deleted");
+        }
+        let needless = self.lock().deleted.take_empty(WallTime(clock::wall_millis()));
+        for note in needless {
+            self.place.delete(name::DELETED, &note.to_string()).await?;
+        }
+        Ok(())
     }
 
     /// The end of what [`Sealed::delete_job`] began: the plain files are gone, too.

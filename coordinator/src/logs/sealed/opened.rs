@@ -31,6 +31,12 @@ impl Opened {
         Some(segment)
     }
 
+    pub(super) fn forget(&mut self, number: Number) {
+        if let Some(at) = self.held.iter().position(|held| held.0 == number) {
+            self.sections -= self.held.remove(at).map_or(0, |held| held.1);
+        }
+    }
+
     pub(super) fn put(&mut self, number: Number, segment: Arc<Segment<Stored>>) {
         let sections = segment.frames().iter().map(|frame| frame.sections.len()).sum();
         self.sections += sections;

@@ -3,6 +3,7 @@
 //! ```text
 //!   off --a term begins--> looks at what is at the place, and at all plain files --> on
 //!   on  --64 MiB have ended, or some 60 s ago--> batch: write, upload, compare --> on
+//!   on  --every 5 s--> segments in which everything was deleted go --> on
 //!   on  --the place or the disk fails--> waits, longer each time; plain files stay --> on
 //!   on  --the term ends--> off
 //! ```
@@ -35,6 +36,9 @@ pub(super) use ended::Ended;
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Longest wait between two tries: a store of objects that was away for hours is used again within a minute.
 const RETRY_MOST: Duration = Duration::from_secs(60);
+
+/// How often segments of which all was deleted are removed: a disk that is nearly full waits for it.
+const RECLAIM: Duration = Duration::from_secs(5);
 
 /// How long a new leader looks often for what others have sealed: most who lead no more hear so within seconds.
 const NEW_TERM: Duration = Duration::from_secs(300);
@@ -109,21 +113,27 @@ async fn lead(shared: &Arc<Shared>, sealing: Sealing, epoch: Epoch) {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
     let began = Instant::now();
     let mut look_at = began + LOOK_OFTEN;
+    let mut reclaim_at = began;
     loop {
-        let worked = tokio::select! {
+        let (work, worked) = tokio::select! {
             // There is something to seal.
-            () = shared.ended.due(sealing) => batch::seal(shared, sealing, epoch).await,
+            () = shared.ended.due(sealing) => ("seal", batch::seal(shared, sealing, epoch).await),
+            // Jobs may have been deleted.
+            () = tokio::time::sleep_until(reclaim_at) => {
+                reclaim_at = Instant::now() + RECLAIM;
+                ("remove", shared.sealed.reclaim().await)
+            }
             // Another coordinator may not have known that it led no more.
             () = tokio::time::sleep_until(look_at), if shared.writer() != Writer::Alone => {
                 let often = if began.elapsed() < NEW_TERM { LOOK_OFTEN } else { LOOK_RARELY };
                 look_at = Instant::now() + often;
-                look_again(shared).await
+                ("look", look_again(shared).await)
             }
         };
         match worked {
             Ok(()) => backoff.reset(),
             Err(error) => {
-                tracing::warn!(error = %Chain(&error), "output could not be sealed and stays in plain files");
+                tracing::warn!(error = %Chain(&error), work, "sealed output is not kept up, what is kept stays as it is");
                 tokio::time::sleep(backoff.next_delay()).await;
             }
         }
