@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod filter;
 pub mod ids;
 pub mod log;
+mod mix;
 pub mod mutants;
 pub mod outcome;
 pub mod scheduler;

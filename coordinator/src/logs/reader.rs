@@ -49,13 +49,7 @@ impl LogReader {
     /// The next entries, about a quarter of a MiB at most; none if everything written so far was given. Cancel safe.
     pub(crate) async fn read(&mut self) -> Result<Vec<Entry>, Error> {
         loop {
-            let (len, deleted) = {
-                let written = self.written.borrow_and_update();
-                (written.len, written.deleted)
-            };
-            if deleted {
-                return Err(Error::Deleted);
-            }
+            let len = self.written_len()?;
             let cursor = match &mut self.reading {
                 Reading::Plain(cursor) => cursor,
                 Reading::Sealed(cursor) => return read_sealed(&self.shared, cursor).await,
@@ -80,13 +74,7 @@ impl LogReader {
     /// Like [`LogReader::read`], for a caller that is on a blocking thread already.
     pub(crate) fn read_blocking(&mut self) -> Result<Vec<Entry>, Error> {
         loop {
-            let (len, deleted) = {
-                let written = self.written.borrow_and_update();
-                (written.len, written.deleted)
-            };
-            if deleted {
-                return Err(Error::Deleted);
-            }
+            let len = self.written_len()?;
             let cursor = match &mut self.reading {
                 Reading::Plain(cursor) => cursor,
                 Reading::Sealed(cursor) => {
@@ -124,6 +112,12 @@ impl LogReader {
         }
         self.reading = Reading::Sealed(SealedCursor::new(attempt, self.progress().offsets));
         Ok(())
+    }
+
+    /// How much of the plain file is written, as of now.
+    fn written_len(&mut self) -> Result<u64, Error> {
+        let written = self.written.borrow_and_update();
+        if written.deleted { Err(Error::Deleted) } else { Ok(written.len) }
     }
 
     /// Waits until there is more to read or the log was deleted. Returns at once if so; never, once the end was read.

@@ -302,7 +302,7 @@ async fn a_job_deleted_from_a_shared_segment_stays_deleted_and_the_others_stay()
     let open = store.open_frame(&frames[0]).expect("readable").expect("there");
     assert_eq!(attempts.map(|attempt| open.owns(attempt)), [false, false, true]);
     let found: Vec<_> = open.frame().expect("readable").runs().map(|run| run.attempt).collect();
-    assert_eq!(found, attempts, "the bytes are there until the segment is merged");
+    assert_eq!(found, attempts, "the bytes are there until the segment goes");
 }
 
 #[tokio::test(flavor = "multi_thread")]

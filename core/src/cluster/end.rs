@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use crate::ids::{AttemptId, JobId, NodeId};
+use crate::mix::mix;
 use crate::mutants::{self, Mutant};
 use crate::outcome::{AttemptEnd, EndReason, TaskState};
 use crate::time::Now;
@@ -227,11 +228,8 @@ pub(super) fn later(now: Now, wait: std::time::Duration) -> crate::time::WallTim
     crate::time::WallTime(now.wall.0.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// A number that differs between attempts and ticks (the finaliser of `SplitMix64`).
+/// A number that differs between attempts and ticks.
 pub(super) fn noise(seed: u64, id: AttemptId) -> u64 {
     let task = (u64::from(id.task.index.0) << 32) | u64::from(id.number.0);
-    let mut word = seed ^ id.job().get().rotate_left(17) ^ task.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    word ^ (word >> 31)
+    mix(seed ^ id.job().get().rotate_left(17) ^ task.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }

@@ -23,6 +23,7 @@ pub use cluster::spans;
 pub use parent::TraceParent;
 
 use crate::ids::{AttemptId, ClusterId, JobId};
+use crate::mix::mix;
 use crate::spec::limits::MAX_ENV;
 use crate::spec::{EnvVar, JobSpec};
 use crate::time::WallTime;
@@ -197,14 +198,6 @@ impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", u64::from_be_bytes(self.0))
     }
-}
-
-/// The finaliser of `SplitMix64`: one to one, and neighbours end far apart.
-fn mix(seed: u64) -> u64 {
-    let mut mixed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 fn nonzero(id: u64) -> u64 {

@@ -25,8 +25,8 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIES: u32 = 6;
 /// First and longest pause between tries.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(8));
-/// At the end of the program what waits is sent once, if that is quick: the program has 5 s in all.
-const LAST: Duration = Duration::from_secs(2);
+/// At the end of the program what is on its way and then what waits may take this long each: a coordinator has 3 s in all.
+const LAST: Duration = Duration::from_secs(1);
 
 /// Sends what is recorded to one collector.
 pub(super) struct Sender {
@@ -72,7 +72,13 @@ impl Sender {
         let stop = self.stop.clone();
         let mut backoff = Backoff::new(PAUSE.0, PAUSE.1);
         for attempt in 1..=TRIES {
-            let problem = match self.once(&batch).await {
+            let sent = tokio::select! {
+                // Sent, or refused.
+                sent = self.once(&batch) => sent,
+                // The program ends, and the collector does not answer.
+                () = late(&stop) => Err(Status::cancelled("the program ends")),
+            };
+            let problem = match sent {
                 Ok(()) => {
                     self.count(&batch, true);
                     return Ok(());
@@ -100,6 +106,12 @@ impl Sender {
         let counter = if sent { &self.meter.sent } else { &self.meter.dropped };
         counter.inc_by(batch.len() as u64);
     }
+}
+
+/// Returns a while after `stop`.
+async fn late(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(LAST).await;
 }
 
 /// Whether the same batch may be taken later: what OTLP calls retryable.

@@ -136,6 +136,20 @@ async fn the_end_of_the_program_sends_what_waits_and_does_not_wait_for_a_collect
 }
 
 #[tokio::test]
+async fn the_end_of_the_program_does_not_wait_for_a_collector_that_takes_and_never_answers() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let address =
+        Address::parse(&format!("http://{}", silent.local_addr().expect("bound"))).expect("address");
+    let (tasks, meter) = (Tasks::default(), meter());
+    let tracer = Tracer::open(Some(&address), &service(), meter.clone(), &tasks).expect("start");
+    tracer.record([span("on its way")]);
+    let _connection = silent.accept().await.expect("it connects");
+    tracer.record([span("waits")]);
+    assert_eq!(tasks.shut_down(Duration::from_secs(3)).await, Vec::<&str>::new());
+    assert_eq!(meter.dropped.get(), 2);
+}
+
+#[tokio::test]
 async fn recording_never_waits_and_counts_what_it_drops() {
     let (to, _never_read) = mpsc::channel(2);
     let meter = meter();

@@ -49,7 +49,7 @@ impl Sealed {
         found
     }
 
-    /// Opens a frame; `None` if its segment is gone, and what it had is in another one. Blocks.
+    /// Opens a frame; `None` if its segment is gone: all in it was deleted, or is in another one. Blocks.
     pub(in crate::logs) fn open_frame(
         self: &Arc<Self>,
         frame: &SealedFrame,
