@@ -3,11 +3,13 @@
 //! This crate owns no input or output: no clock, no randomness, no network, no async. Time, ids and jitter come in
 //! with the event; what must happen comes out as data. The coordinator and the worker are thin shells around it.
 //!
-//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `search`, `scheduler`, `cluster`, `agent`, `trace`.
+//! Suggested reading order: `ids`, `time`, `spec`, `outcome`, `log`, `search`, `export`, `scheduler`, `cluster`, `agent`,
+//! `trace`.
 
 pub mod agent;
 pub mod clock_rate;
 pub mod cluster;
+pub mod export;
 pub mod filter;
 pub mod ids;
 pub mod log;

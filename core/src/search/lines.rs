@@ -79,6 +79,15 @@ impl LineSplitter {
         self.of_mut(stream).lines += lines;
     }
 
+    /// Offset of the line of `stream` that is not whole yet; `None` if nothing is held back.
+    pub fn unfinished_from(&self, stream: Stream) -> Option<u64> {
+        let unfinished = match stream {
+            Stream::Stdout => &self.stdout,
+            Stream::Stderr => &self.stderr,
+        };
+        (!unfinished.held.is_empty()).then_some(unfinished.offset)
+    }
+
     /// Shows the last lines that have no newline.
     pub fn finish(mut self, mut show: impl FnMut(Line<'_>)) {
         for (stream, unfinished) in [(Stream::Stdout, &mut self.stdout), (Stream::Stderr, &mut self.stderr)] {
