@@ -24,6 +24,7 @@ use uuid::Uuid;
 use crate::compaction;
 use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
+use crate::export::{self, Shipper};
 use crate::forward::{ForwardLayer, Leading, Place, peer_tls};
 use crate::logs::{self, LogStore, Sharing};
 use crate::metrics::Metrics;
@@ -120,6 +121,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
         store::Config::Memory | store::Config::Redb(_) => None,
         store::Config::Etcd(etcd) => etcd.compaction,
     };
+    ship(&config, &store, &handle, &log_store, &metrics, tasks);
     let tracer = Tracer::open(config.traces.as_ref(), &service, metrics.spans.clone(), tasks)?;
     let terms = Terms { store, config: config.cluster.clone(), compaction, metrics, tracer };
     let closing = CancellationToken::new();
@@ -283,6 +285,23 @@ async fn show_metrics(
         CoordinatorPage::new(metrics.clone(), handle.clone(), leading.clone(), log_store.clone(), disks);
     tasks.spawn("metrics", listener.run(page, tasks.clone()));
     Ok(())
+}
+
+/// Ships output, where that is asked for, while this coordinator leads.
+fn ship(
+    config: &Config,
+    store: &Store,
+    handle: &Handle,
+    log_store: &LogStore,
+    metrics: &Metrics,
+    tasks: &Tasks,
+) {
+    let folder = config.data.join("export");
+    for target in &config.exports {
+        let meter = metrics.export.of(&target.name);
+        let shipper = Shipper::new(target, &folder, store.clone(), handle.clone(), log_store.clone(), meter);
+        tasks.spawn("export", export::run(shipper, tasks.token().clone()));
+    }
 }
 
 /// Whether other coordinators may use the log folder, too.

@@ -20,6 +20,7 @@ use dockmgr_support::secret::{self, ApiToken};
 use dockmgr_support::telemetry::Format;
 use dockmgr_support::traces;
 
+use crate::export::Target;
 use crate::logs::Sealing;
 use crate::store::{self, EtcdConfig, RedbConfig};
 
@@ -125,6 +126,10 @@ pub struct Args {
     /// OpenTelemetry collector (OTLP over gRPC) that gets the spans of jobs; off unless given.
     #[arg(long, env = "DOCKMGR_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
+    /// Ships output to another system: URL of a file, of Elasticsearch or OpenSearch, or of an OTLP collector; may be given
+    /// several times. docs/guide/export.md has the URLs.
+    #[arg(long, env = "DOCKMGR_EXPORT", value_delimiter = ',', value_name = "URL")]
+    export: Option<Vec<String>>,
     #[command(flatten)]
     timing: timing::Flags,
     #[command(flatten)]
@@ -183,6 +188,8 @@ pub struct Config {
     pub metrics: Option<metrics::Settings>,
     /// Collector that gets spans, if any.
     pub traces: Option<Address>,
+    /// Where output is shipped to.
+    pub exports: Vec<Target>,
 }
 
 /// How many connections there may be.
@@ -292,6 +299,7 @@ impl Config {
             args.metrics_token_file.or(file.metrics_token_file).as_deref(),
         )?;
         let traces = traces::endpoint(args.otlp_endpoint.or(file.otlp_endpoint).as_deref())?;
+        let exports = exports(args.export.or(file.export).unwrap_or_default())?;
         Ok(Self {
             listen,
             advertise,
@@ -308,6 +316,7 @@ impl Config {
             cluster,
             metrics,
             traces,
+            exports,
         })
     }
 }
@@ -364,6 +373,23 @@ fn connections(total: Option<usize>, per_address: Option<usize>) -> Result<Allow
         }
     }
     Ok(Allowed { total, per_address })
+}
+
+/// Reads the exporters; each needs a name of its own, because its place is kept under it.
+fn exports(urls: Vec<String>) -> Result<Vec<Target>, Error> {
+    let mut targets: Vec<Target> = Vec::new();
+    for url in urls {
+        let target = Target::parse(&url).map_err(|error| setting("--export", error.to_string()))?;
+        if targets.iter().any(|other| other.name == target.name) {
+            let name = &target.name;
+            return Err(setting(
+                "--export",
+                format!("two exporters are named '{name}': name one with URL#NAME"),
+            ));
+        }
+        targets.push(target);
+    }
+    Ok(targets)
 }
 
 fn tls(

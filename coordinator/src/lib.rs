@@ -6,6 +6,7 @@ pub mod app;
 mod compaction;
 pub mod config;
 pub mod controller;
+pub mod export;
 mod forward;
 pub mod logs;
 pub mod metrics;

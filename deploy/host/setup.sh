@@ -5,7 +5,8 @@
 #   --build   what compiling needs: a C compiler, the protobuf compiler
 #   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
 #   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, ripgrep, Python's gRPC,
-#             network namespaces, Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip)
+#             network namespaces, Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip);
+#             into $DOCKMGR_TEST_TOOLS, OpenSearch (Maven) and a collector of OpenTelemetry (Go)
 # Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
 # Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
 set -euo pipefail
@@ -18,6 +19,11 @@ TOOLS=${DOCKMGR_TOOLS:-$(cd "$(dirname "$0")/../.." && pwd)/target/tools}
 readonly TOOLS
 # Looks for what bars people from a page.
 readonly AXE=4.14.1
+# What no package of Debian has, kept outside of `target`, so that cleaning up does not fetch and build it again.
+readonly FAR_ENDS=${DOCKMGR_TEST_TOOLS:-$HOME/.cache/dockmgr/test-tools}
+readonly OPENSEARCH=2.19.3
+readonly OPENSEARCH_SHA256=760530e522de0a9f06380d4a4a43dfd83c31fa8911f41745513ce715ed5dfd03
+readonly OTELCOL=0.160.0
 SUDO=()
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
@@ -68,7 +74,7 @@ setup_test() {
     local packages package
     mapfile -t packages < <(missing etcd=etcd-server etcdctl=etcd-client docker-registry=docker-registry jq=jq \
         promtool=prometheus python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd \
-        chromium=chromium npm=npm rg=ripgrep)
+        chromium=chromium npm=npm rg=ripgrep java=default-jre-headless mvn=maven go=golang-go)
     /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [ -d /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)
@@ -84,6 +90,8 @@ setup_test() {
         done
     fi
     setup_web_checkers
+    setup_opensearch
+    setup_otelcol
     say "test tools are here"
 }
 
@@ -104,6 +112,32 @@ setup_web_checkers() {
         npm install --silent --no-audit --no-fund --no-save --prefix "$TOOLS/axe" "axe-core@$AXE" >"$LOG" 2>&1 ||
             { tail -n 10 "$LOG" >&2; die "npm could not install axe-core"; }
     fi
+}
+
+setup_opensearch() {
+    local zip=$FAR_ENDS/opensearch-$OPENSEARCH.zip
+    if [ -d "$FAR_ENDS/opensearch-$OPENSEARCH" ]; then return; fi
+    say "will fetch OpenSearch $OPENSEARCH (51 MB) with Maven"
+    mkdir -p "$FAR_ENDS"
+    mvn -q -B dependency:copy -DoutputDirectory="$FAR_ENDS" -Dmdep.useBaseVersion=true \
+        -Dartifact="org.opensearch.distribution.integ-test-zip:opensearch:$OPENSEARCH:zip" >"$LOG" 2>&1 ||
+        { tail -n 10 "$LOG" >&2; die "Maven could not fetch OpenSearch"; }
+    echo "$OPENSEARCH_SHA256  $zip" | sha256sum --check --quiet || die "what Maven fetched is not OpenSearch $OPENSEARCH"
+    # In a folder of another name first: one that is there is whole.
+    rm -rf "$FAR_ENDS/unpacking"
+    python3 -m zipfile -e "$zip" "$FAR_ENDS/unpacking"
+    mv "$FAR_ENDS/unpacking/opensearch-$OPENSEARCH" "$FAR_ENDS/"
+    rm -rf "$zip" "$FAR_ENDS/unpacking"
+}
+
+setup_otelcol() {
+    if [ -e "$FAR_ENDS/otelcol-$OTELCOL" ]; then return; fi
+    say "will build a collector of OpenTelemetry $OTELCOL with Go: some minutes, once"
+    mkdir -p "$FAR_ENDS"
+    # One package at a time: the machine stays usable, and its memory small.
+    (cd "$(dirname "$0")/../otel/collector" &&
+        CGO_ENABLED=0 nice go build -p 1 -ldflags "-s -w" -o "$FAR_ENDS/otelcol-$OTELCOL") >"$LOG" 2>&1 ||
+        { tail -n 10 "$LOG" >&2; die "Go could not build the collector (it needs Go 1.21 or newer)"; }
 }
 
 stop_service() {

@@ -16,6 +16,8 @@ pub mod frames;
 pub mod http;
 pub mod load;
 pub mod needs;
+pub mod opensearch;
+pub mod otelcol;
 pub mod own_daemon;
 pub mod ports;
 pub mod process;

@@ -1,6 +1,7 @@
 //! What a test needs from the machine, and the loud way out when a person chose to do without.
 
 use std::env;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -73,6 +74,19 @@ pub fn prometheus() {
             panic!("no {program} here ({error}): run deploy/host/setup.sh --test");
         }
     }
+}
+
+/// The folder of a tool that `deploy/host/setup.sh --test` has fetched or built.
+///
+/// # Panics
+/// If it is not there.
+pub fn tool(name: &str) -> PathBuf {
+    let usual =
+        || PathBuf::from(env::var_os("HOME").expect("a home folder")).join(".cache/dockmgr/test-tools");
+    let folder = env::var_os("DOCKMGR_TEST_TOOLS").map_or_else(usual, PathBuf::from);
+    let tool = folder.join(name);
+    assert!(tool.exists(), "no {} here: run deploy/host/setup.sh --test", tool.display());
+    tool
 }
 
 /// Whether the long versions run.

@@ -95,7 +95,21 @@ pub async fn promtool(args: &[&str], folder: &Path, input: &str) -> Result<Strin
 
 /// Fetches a page over HTTP/1.1; status and body.
 pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> Result<(u16, String), String> {
-    let mut request = format!("GET {path} HTTP/1.1\r\nConnection: close\r\n");
+    call(address, "GET", path, headers, "").await
+}
+
+/// Any call over HTTP/1.1 with a body of text; status and body.
+pub async fn call(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Result<(u16, String), String> {
+    let mut request = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
+    if !body.is_empty() {
+        request += &format!("Content-Length: {}\r\n", body.len());
+    }
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         request += &format!("Host: {address}\r\n");
     }
@@ -103,6 +117,7 @@ pub async fn get(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> R
         request += &format!("{name}: {value}\r\n");
     }
     request += "\r\n";
+    request += body;
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
         stream.write_all(request.as_bytes()).await?;

@@ -42,6 +42,7 @@ pub(super) struct File {
     pub(super) metrics_listen: Option<String>,
     pub(super) metrics_token_file: Option<PathBuf>,
     pub(super) otlp_endpoint: Option<String>,
+    pub(super) export: Option<Vec<String>>,
     pub(super) timing: TimingText,
     pub(super) sealing: SealingText,
 }

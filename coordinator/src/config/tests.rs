@@ -53,6 +53,8 @@ fn settings_that_do_not_fit_together_are_refused() {
         (&["--metrics-token-file", "/nonexistent"], "--metrics-listen"),
         (&["--seal-after", "soon"], "--seal-after"),
         (&["--seal-bytes", "0"], "--seal-bytes"),
+        (&["--export", "jobs.jsonl"], "--export"),
+        (&["--export", "file:///a/x", "--export", "file:///b/x"], "two exporters"),
         (&["--config", "/nonexistent"], "/nonexistent"),
         (&["--config", "/"], "--config"),
         (&["--store", "etcd", "--etcd", "http://127.0.0.1:1", "--etcd-cert", "/x"], "--etcd-cert"),

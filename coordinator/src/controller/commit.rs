@@ -10,7 +10,7 @@ use crate::store::{self, Guard, Limits, Store, Write};
 /// Stores all writes under the leader's guard.
 ///
 /// Not cancel safe: dropping the future leaves open which of the writes happened.
-pub(super) async fn commit(store: Store, epoch: Epoch, writes: Vec<Write>) -> Result<(), store::Error> {
+pub(crate) async fn commit(store: Store, epoch: Epoch, writes: Vec<Write>) -> Result<(), store::Error> {
     for part in split(writes, store.limits()) {
         store.commit(part, Guard::leader(epoch)).await?;
     }

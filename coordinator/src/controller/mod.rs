@@ -44,6 +44,7 @@ use group::{Group, Outbox};
 use handle::Term;
 use input::{Input, Waiting};
 
+pub(crate) use commit::commit as commit_in_parts;
 pub use feed::{Compacted, Feed, JobNews, LoggedNote};
 pub use handle::{Error, Handle};
 pub use input::{SessionId, Speaker};

@@ -6,6 +6,7 @@
 //! cluster to look at and shows none of these gauges. The registry is handed down; nothing here is global.
 
 pub(crate) mod calls;
+pub(crate) mod export;
 pub(crate) mod facts;
 pub(crate) mod page;
 pub(crate) mod store;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use calls::Calls;
+use export::ExportMeter;
 use facts::JobMeter;
 use store::StoreMeter;
 
@@ -37,6 +39,8 @@ pub struct Metrics {
     pub(crate) logs: LogBytes,
     /// Spans of traces.
     pub(crate) spans: traces::Meter,
+    /// What exporters ship.
+    pub(crate) export: ExportMeter,
 }
 
 /// Bytes of output by how far they came.
@@ -60,6 +64,7 @@ impl Default for Metrics {
             store: StoreMeter::register(&mut registry),
             logs: LogBytes::register(&mut registry),
             spans: traces::Meter::register(&mut registry),
+            export: ExportMeter::register(&mut registry),
             registry: Arc::new(registry),
         }
     }

@@ -18,13 +18,7 @@ impl AttemptDirectory for Handle {
     ) -> Result<Option<Vec<BegunTask>>, Self::Error> {
         self.read(move |cluster, _| {
             let job = cluster.job(job)?;
-            // Positions are in the order of the indices; the first one at or behind `from` may lie in a later range.
-            let first = job.indices.position_of(from).or_else(|| first_behind(job, from));
-            let Some(first) = first else { return Some(Vec::new()) };
-            // A task that was never touched has no output, whatever became of it.
-            let chunks = job.chunks().skip_while(|number| *number < first / CHUNK_TASKS);
-            let tasks = chunks.flat_map(|number| job.chunk(number)).filter(|task| task.position >= first);
-            Some(tasks.filter(|task| has_begun(task)).take(limit).map(|task| begun(job, task)).collect())
+            Some(begun_tasks(job, from, limit))
         })
         .await
     }
@@ -47,6 +41,17 @@ impl AttemptDirectory for Handle {
         .await
         .map(|known| known.unwrap_or(false))
     }
+}
+
+/// Tasks of `job` that had an attempt or have ended, from index `from` on in order, at most `limit`.
+pub(crate) fn begun_tasks(job: &Job, from: TaskIndex, limit: usize) -> Vec<BegunTask> {
+    // Positions are in the order of the indices; the first one at or behind `from` may lie in a later range.
+    let first = job.indices.position_of(from).or_else(|| first_behind(job, from));
+    let Some(first) = first else { return Vec::new() };
+    // A task that was never touched has no output, whatever became of it.
+    let chunks = job.chunks().skip_while(|number| *number < first / CHUNK_TASKS);
+    let tasks = chunks.flat_map(|number| job.chunk(number)).filter(|task| task.position >= first);
+    tasks.filter(|task| has_begun(task)).take(limit).map(|task| begun(job, task)).collect()
 }
 
 fn first_behind(job: &Job, from: TaskIndex) -> Option<u32> {

@@ -23,6 +23,8 @@ mod workers;
 pub(crate) use auth::Gate;
 pub(crate) use events::Events;
 pub(crate) use jobs::Jobs;
+pub(crate) use log_directory::begun_tasks;
+pub(crate) use log_source::{Kept, Source};
 pub(crate) use log_upload::UploadDesk;
 pub(crate) use logs::Logs;
 pub(crate) use nodes::Nodes;
