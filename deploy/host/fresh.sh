@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests setup.sh where nothing is installed: an empty Debian in a container with all rights, once as root, once with sudo.
 #
-# Usage: deploy/host/fresh.sh         (needs a Docker daemon and the apt mirror; takes a few minutes; not part of `make test`)
+# Usage: deploy/host/fresh.sh         (needs a Docker daemon and the apt mirror; takes a quarter of an hour; not part of `make test`)
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -27,7 +27,9 @@ readonly CHECK='
 # what a machine must bring.
 inside() {
     docker run --rm --cap-add ALL "${DROP[@]}" --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
-        --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --env DOCKMGR_TOOLS=/tmp/tools --volume "$PWD:/setup:ro" --volume /var/lib/docker "${MACHINE[@]}" \
+        --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --env DOCKMGR_TOOLS=/tmp/tools \
+        --env DOCKMGR_TEST_TOOLS=/tools --volume "$FAR_ENDS:/tools" --volume "$PWD:/setup:ro" --volume "$PWD/../otel:/otel:ro" \
+        --volume /var/lib/docker "${MACHINE[@]}" \
         dockmgr/debian:local bash -c "umount -R /sys/fs/cgroup; mount -o remount,rw /sys; mount -o remount,rw /proc/sys
             ln -s /bin/true /usr/local/bin/cargo; $1"
 }
@@ -43,6 +45,9 @@ done
 for name in $(compgen -e | grep -E '^(PIP_|NPM_CONFIG_|npm_config_|NODE_EXTRA_CA_CERTS$|SSL_CERT_FILE$)'); do
     MACHINE+=(--env "$name")
 done
+# Root fetches and builds what the user then finds: that takes minutes and is the same for both.
+FAR_ENDS=$(docker volume create --label dockmgr.fresh=1)
+trap 'docker volume rm "$FAR_ENDS" >/dev/null' EXIT
 ./image.sh debian >/dev/null
 echo "fresh: as root"
 # shellcheck disable=SC2016
