@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::compaction;
 use crate::config::Config;
 use crate::controller::{self, Handle, Publisher, Terms};
-use crate::export::{self, Shipper};
+use crate::export::{self, Hold, Shipper};
 use crate::forward::{ForwardLayer, Leading, Place, peer_tls};
 use crate::logs::{self, LogStore, Sharing};
 use crate::metrics::Metrics;
@@ -105,7 +105,9 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(Outlook::default());
     let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());
-    let bound = bind(&config, &handle, &leading, &log_store, &metrics, tasks).await?;
+    let hold = Hold::default();
+    ship(&config, &store, &handle, &log_store, &metrics, &hold, tasks);
+    let bound = bind(&config, &handle, &leading, &log_store, &metrics, hold, tasks).await?;
     show_metrics(&config, &handle, &leading, &log_store, &metrics, tasks).await?;
     let url = config.public_url(bound.address);
     leading.set_own_address(&url);
@@ -121,7 +123,6 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
         store::Config::Memory | store::Config::Redb(_) => None,
         store::Config::Etcd(etcd) => etcd.compaction,
     };
-    ship(&config, &store, &handle, &log_store, &metrics, tasks);
     let tracer = Tracer::open(config.traces.as_ref(), &service, metrics.spans.clone(), tasks)?;
     let terms = Terms { store, config: config.cluster.clone(), compaction, metrics, tracer };
     let closing = CancellationToken::new();
@@ -236,6 +237,7 @@ async fn bind(
     leading: &Leading,
     log_store: &LogStore,
     metrics: &Metrics,
+    hold: Hold,
     tasks: &Tasks,
 ) -> Result<Bound, Error> {
     let (doomed_logs, doomed) = mpsc::channel(retention::DOOMED_BOUND);
@@ -245,6 +247,7 @@ async fn bind(
             log_store.clone(),
             handle.clone(),
             config.cluster.finished_keep,
+            retention::Needs { hold, meter: metrics.export.clone() },
             doomed,
             tasks.token().clone(),
         ),
@@ -294,12 +297,14 @@ fn ship(
     handle: &Handle,
     log_store: &LogStore,
     metrics: &Metrics,
+    hold: &Hold,
     tasks: &Tasks,
 ) {
     let folder = config.data.join("export");
     for target in &config.exports {
         let meter = metrics.export.of(&target.name);
-        let shipper = Shipper::new(target, &folder, store.clone(), handle.clone(), log_store.clone(), meter);
+        let (handle, logs) = (handle.clone(), log_store.clone());
+        let shipper = Shipper::new(target, &folder, store.clone(), handle, logs, meter, hold.clone());
         tasks.spawn("export", export::run(shipper, tasks.token().clone()));
     }
 }

@@ -10,18 +10,32 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::Handle;
+use crate::export::Hold;
 use crate::logs::LogStore;
+use crate::metrics::export::ExportMeter;
 
 /// Jobs whose output may wait to be deleted; whoever announces one more waits.
 pub(crate) const DOOMED_BOUND: usize = 1024;
 /// How often old output is looked for: retention has a grain of days.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
+/// How much longer old output is kept that an exporter still needs: a server that is away for a week is missed by somebody.
+const HOLD: Duration = Duration::from_hours(7 * 24);
+
+/// Who else needs old output, and what is counted when they do not get it.
+#[derive(Debug)]
+pub(crate) struct Needs {
+    /// What exporters have not shipped.
+    pub(crate) hold: Hold,
+    /// Counts what they lose.
+    pub(crate) meter: ExportMeter,
+}
 
 /// Deletes output until `stop` is cancelled.
 pub(crate) async fn run(
     logs: LogStore,
     handle: Handle,
     keep: Duration,
+    needs: Needs,
     mut doomed: mpsc::Receiver<JobId>,
     stop: CancellationToken,
 ) {
@@ -32,14 +46,15 @@ pub(crate) async fn run(
             // A person asked for it.
             Some(job) = doomed.recv() => delete(&logs, job).await,
             // Time to look for old output.
-            () = tokio::time::sleep(SWEEP_INTERVAL) => sweep(&logs, &handle, keep).await,
+            () = tokio::time::sleep(SWEEP_INTERVAL) => sweep(&logs, &handle, keep, &needs).await,
         }
     }
 }
 
-async fn sweep(logs: &LogStore, handle: &Handle, keep: Duration) {
-    let old = match logs.jobs_older_than(keep).await {
-        Ok(old) => old,
+async fn sweep(logs: &LogStore, handle: &Handle, keep: Duration, needs: &Needs) {
+    let overdue = logs.jobs_older_than(keep.saturating_add(HOLD));
+    let (old, overdue) = match tokio::try_join!(logs.jobs_older_than(keep), overdue) {
+        Ok(found) => found,
         Err(error) => {
             tracing::warn!(error = %Chain(&error), "old output could not be looked for");
             return;
@@ -48,14 +63,46 @@ async fn sweep(logs: &LogStore, handle: &Handle, keep: Duration) {
     let gone = handle
         .read(move |cluster, _| old.into_iter().filter(|id| cluster.job(*id).is_none()).collect::<Vec<_>>());
     // Without a leader nobody knows which jobs are gone: the next sweep will.
-    for job in gone.await.unwrap_or_default() {
+    for job in due(gone.await.unwrap_or_default(), &overdue, needs) {
         delete(logs, job).await;
     }
+}
+
+/// Which of the jobs with old output lose it now: those that no exporter needs, and those that waited for one too long.
+fn due(old: Vec<JobId>, overdue: &[JobId], needs: &Needs) -> Vec<JobId> {
+    let is_due = |job: &JobId| {
+        if !needs.hold.needs(*job) {
+            return true;
+        }
+        let is_overdue = overdue.contains(job);
+        if is_overdue {
+            tracing::warn!(job_id = %job, "output is deleted that was not shipped everywhere");
+            needs.meter.lost();
+        }
+        is_overdue
+    };
+    old.into_iter().filter(is_due).collect()
 }
 
 async fn delete(logs: &LogStore, job: JobId) {
     match logs.delete_job(job).await {
         Ok(()) => tracing::info!(job_id = %job, "output deleted"),
         Err(error) => tracing::warn!(job_id = %job, error = %Chain(&error), "output could not be deleted"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    #[test]
+    fn old_output_that_was_not_shipped_waits_and_goes_in_the_end() {
+        let [shipped, waiting, overdue] = [1, 2, 3].map(|id| JobId::new(id).expect("not 0"));
+        let needs = Needs { hold: Hold::default(), meter: Metrics::default().export };
+        let all = vec![shipped, waiting, overdue];
+        assert_eq!(due(all.clone(), &[overdue], &needs), all, "nobody ships");
+        needs.hold.tell("main", &"1".parse().expect("a set"));
+        assert_eq!(due(all, &[overdue], &needs), [shipped, overdue]);
     }
 }

@@ -21,6 +21,7 @@ mod dead_letters;
 mod error;
 mod file_sink;
 mod gather;
+mod hold;
 mod http_sink;
 mod otlp;
 mod places;
@@ -31,6 +32,7 @@ mod target;
 pub use authorization::Authorization;
 pub use target::{Target, TargetError};
 
+pub(crate) use hold::Hold;
 pub(crate) use shipper::{Shipper, run};
 
 use error::Error;

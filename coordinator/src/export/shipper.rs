@@ -20,7 +20,7 @@ use super::dead_letters::DeadLetters;
 use super::gather::{Batch, Gather};
 use super::places::Places;
 use super::sink::Sink;
-use super::{Error, Target};
+use super::{Error, Hold, Target};
 use crate::controller::Handle;
 use crate::logs::LogStore;
 use crate::metrics::export::Meter;
@@ -53,12 +53,13 @@ pub(crate) struct Shipper {
     handle: Handle,
     logs: LogStore,
     meter: Meter,
+    hold: Hold,
     told: Option<Instant>,
     measured: Option<Instant>,
 }
 
 impl Shipper {
-    /// An exporter to `target`; dead letters go to `folder`.
+    /// An exporter to `target`; dead letters go to `folder`, and `hold` hears what is done.
     pub(crate) fn new(
         target: &Target,
         folder: &Path,
@@ -66,7 +67,9 @@ impl Shipper {
         handle: Handle,
         logs: LogStore,
         meter: Meter,
+        hold: Hold,
     ) -> Self {
+        hold.expect(&target.name);
         Self {
             name: target.name.clone(),
             sink: Sink::new(target),
@@ -75,6 +78,7 @@ impl Shipper {
             handle,
             logs,
             meter,
+            hold,
             told: None,
             measured: None,
         }
@@ -84,6 +88,7 @@ impl Shipper {
     async fn ship(&mut self, epoch: Epoch) -> Result<Infallible, Error> {
         self.sink.restart();
         let mut cursor = self.places.load().await?;
+        self.hold.tell(&self.name, cursor.done());
         let mut agenda = Agenda::new(self.handle.clone(), self.logs.clone());
         let mut gather = Gather::new(self.logs.clone());
         let mut stored = Instant::now();
@@ -96,6 +101,7 @@ impl Shipper {
             if cursor.is_changed() && (self.sink.is_due() || stored.elapsed() >= STORE_EVERY) {
                 self.places.store(epoch, &cursor.changes()).await?;
                 self.sink.stored();
+                self.hold.tell(&self.name, cursor.done());
                 stored = Instant::now();
             }
             if is_idle {

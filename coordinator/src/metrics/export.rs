@@ -23,6 +23,7 @@ type Labels<const N: usize> = [(&'static str, String); N];
 pub(crate) struct ExportMeter {
     documents: Family<Labels<2>, Counter>,
     retries: Family<Labels<1>, Counter>,
+    lost: Counter,
     lags: Lags,
 }
 
@@ -48,13 +49,25 @@ struct Lag {
 
 impl ExportMeter {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let meter = Self { documents: Family::default(), retries: Family::default(), lags: Lags::default() };
+        let meter = Self {
+            documents: Family::default(),
+            retries: Family::default(),
+            lost: Counter::default(),
+            lags: Lags::default(),
+        };
         let help = "Documents (lines of output) by what became of them";
         registry.register("cluster_export_documents", help, meter.documents.clone());
         let help = "Documents that had to be sent again";
         registry.register("cluster_export_retries", help, meter.retries.clone());
+        let help = "Jobs whose old output was deleted before every exporter had it";
+        registry.register("cluster_export_lost_jobs", help, meter.lost.clone());
         registry.register_collector(Box::new(meter.lags.clone()));
         meter
+    }
+
+    /// Counts a job whose output was deleted before it was shipped everywhere.
+    pub(crate) fn lost(&self) {
+        self.lost.inc();
     }
 
     /// The counts of the exporter `name`, shown from now on.
