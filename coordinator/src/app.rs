@@ -105,8 +105,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(Outlook::default());
     let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());
-    let hold = Hold::default();
-    ship(&config, &store, &handle, &log_store, &metrics, &hold, tasks);
+    let hold = ship(&config, &store, &handle, &log_store, &metrics, tasks);
     let bound = bind(&config, &handle, &leading, &log_store, &metrics, hold, tasks).await?;
     show_metrics(&config, &handle, &leading, &log_store, &metrics, tasks).await?;
     let url = config.public_url(bound.address);
@@ -290,16 +289,16 @@ async fn show_metrics(
     Ok(())
 }
 
-/// Ships output, where that is asked for, while this coordinator leads.
+/// Ships output, where that is asked for, while this coordinator leads; what is not shipped is held.
 fn ship(
     config: &Config,
     store: &Store,
     handle: &Handle,
     log_store: &LogStore,
     metrics: &Metrics,
-    hold: &Hold,
     tasks: &Tasks,
-) {
+) -> Hold {
+    let hold = Hold::default();
     let folder = config.data.join("export");
     for target in &config.exports {
         let meter = metrics.export.of(&target.name);
@@ -307,6 +306,7 @@ fn ship(
         let shipper = Shipper::new(target, &folder, store.clone(), handle, logs, meter, hold.clone());
         tasks.spawn("export", export::run(shipper, tasks.token().clone()));
     }
+    hold
 }
 
 /// Whether other coordinators may use the log folder, too.

@@ -288,9 +288,7 @@ impl Config {
             args.max_connections_per_ip.or(file.max_connections_per_ip),
         )?;
         let logs = args.logs.or(file.logs).unwrap_or_else(|| data.join("logs"));
-        let image = args.default_image.or(file.default_image);
-        let default_image = ImageRef::parse(image.as_deref().unwrap_or(DEFAULT_IMAGE))
-            .map_err(|error| setting("--default-image", error.to_string()))?;
+        let default_image = default_image(args.default_image.or(file.default_image).as_deref())?;
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
         let sealing = sealing::checked(args.sealing, file.sealing)?;
@@ -332,6 +330,11 @@ fn store(args: &mut Args, file: &mut file::File, data: &Path) -> Result<store::C
             Ok(store::Config::Etcd(etcd::checked(args, file, EtcdConfig::new(endpoints))?))
         }
     }
+}
+
+fn default_image(image: Option<&str>) -> Result<ImageRef, Error> {
+    ImageRef::parse(image.unwrap_or(DEFAULT_IMAGE))
+        .map_err(|error| setting("--default-image", error.to_string()))
 }
 
 fn setting(setting: &'static str, problem: impl Into<String>) -> Error {
