@@ -101,7 +101,7 @@ pub async fn run(config: Config, tasks: &Tasks, stop: CancellationToken) -> Resu
     if !believe(&witness, &store, config.accept_data_loss, &stop).await? {
         return Ok(());
     }
-    let log_store = LogStore::open(config.logs.clone(), sharing(&config.store), config.sealing, tasks)?;
+    let log_store = open_logs(&config, tasks)?;
     let (publisher, handle) = controller::handle();
     let seen = watch::Sender::new(Outlook::default());
     let leading = Leading::new(handle.clone(), seen.subscribe(), stop.clone());
@@ -307,6 +307,14 @@ fn ship(
         tasks.spawn("export", export::run(shipper, tasks.token().clone()));
     }
     hold
+}
+
+fn open_logs(config: &Config, tasks: &Tasks) -> Result<LogStore, logs::Error> {
+    let (root, sharing, sealing) = (config.logs.clone(), sharing(&config.store), config.sealing);
+    match &config.sealed_at {
+        Some(at) => LogStore::open_at(root, at, sharing, sealing, tasks),
+        None => LogStore::open(root, sharing, sealing, tasks),
+    }
 }
 
 /// Whether other coordinators may use the log folder, too.

@@ -5,6 +5,7 @@
 mod advertise;
 mod etcd;
 mod file;
+mod log_store;
 mod sealing;
 mod timing;
 
@@ -21,7 +22,7 @@ use dockmgr_support::telemetry::Format;
 use dockmgr_support::traces;
 
 use crate::export::Target;
-use crate::logs::Sealing;
+use crate::logs::{SealedAt, Sealing};
 use crate::store::{self, EtcdConfig, RedbConfig};
 
 /// Where `dev` and the command line expect a coordinator.
@@ -54,6 +55,10 @@ pub struct Args {
     /// Folder of the output of jobs, where it is not DATA/logs; several coordinators must share it.
     #[arg(long, env = "DOCKMGR_LOGS", value_name = "DIR")]
     logs: Option<PathBuf>,
+    /// Where output is kept once it has ended and is packed: s3://BUCKET/PREFIX, or a folder other than LOGS/sealed. S3 is
+    /// reached as the variables AWS_* say: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY.
+    #[arg(long, env = "DOCKMGR_LOG_STORE", value_name = "PLACE")]
+    log_store: Option<String>,
     /// Where the state is kept.
     #[arg(long, env = "DOCKMGR_STORE", value_enum)]
     store: Option<StoreKind>,
@@ -166,6 +171,8 @@ pub struct Config {
     pub data: PathBuf,
     /// Folder of the output of jobs.
     pub logs: PathBuf,
+    /// Where it is kept once it is in segments; `None` for a folder below.
+    pub sealed_at: Option<SealedAt>,
     /// When it goes from plain files into segments.
     pub sealing: Sealing,
     /// The store.
@@ -291,6 +298,7 @@ impl Config {
         let default_image = default_image(args.default_image.or(file.default_image).as_deref())?;
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
+        let sealed_at = log_store::checked(args.log_store.or(file.log_store))?;
         let sealing = sealing::checked(args.sealing, file.sealing)?;
         let metrics = metrics::Settings::new(
             args.metrics_listen.or(file.metrics_listen).as_deref(),
@@ -303,6 +311,7 @@ impl Config {
             advertise,
             data,
             logs,
+            sealed_at,
             sealing,
             store,
             tls,

@@ -6,7 +6,7 @@
 #   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
 #   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, ripgrep, Python's gRPC,
 #             network namespaces, Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip);
-#             into $DOCKMGR_TEST_TOOLS, OpenSearch (Maven) and a collector of OpenTelemetry (Go)
+#             into $DOCKMGR_TEST_TOOLS, OpenSearch and a server of S3 (Maven) and a collector of OpenTelemetry (Go)
 # Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
 # Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
 set -euo pipefail
@@ -28,6 +28,8 @@ readonly OTELCOL=0.160.0
 readonly GO_LEAST=1.26.0
 readonly GO=1.26.8
 readonly GO_SUM=h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=
+readonly S3PROXY=3.0.0
+readonly S3PROXY_SHA256=f5931bd2a7706e75bd15713224c98ddda22ac022a48d4f9937ce884acef9ce25
 SUDO=()
 LOG=$(mktemp)
 trap 'rm -f "$LOG"' EXIT
@@ -96,6 +98,7 @@ setup_test() {
     setup_web_checkers
     setup_opensearch
     setup_otelcol
+    setup_s3proxy
     say "test tools are here"
 }
 
@@ -168,6 +171,22 @@ newer_go() {
     chmod +x "$go"/bin/* "$go"/pkg/tool/*/*
     cp "$go/src/_go.mod" "$go/src/go.mod"
     go=$go/bin/go
+}
+
+# A server that speaks S3 and keeps its objects in a folder.
+setup_s3proxy() {
+    local jar=$FAR_ENDS/s3proxy-$S3PROXY-jar-with-dependencies.jar
+    if [ -e "$jar" ]; then return; fi
+    say "will fetch S3Proxy $S3PROXY (52 MB) with Maven"
+    mkdir -p "$FAR_ENDS/fetching"
+    mvn -q -B dependency:copy -DoutputDirectory="$FAR_ENDS/fetching" -Dmdep.useBaseVersion=true \
+        -Dartifact="org.gaul:s3proxy:$S3PROXY:jar:jar-with-dependencies" >"$LOG" 2>&1 ||
+        { tail -n 10 "$LOG" >&2; die "Maven could not fetch S3Proxy"; }
+    echo "$S3PROXY_SHA256  $FAR_ENDS/fetching/${jar##*/}" | sha256sum --check --quiet ||
+        die "what Maven fetched is not S3Proxy $S3PROXY"
+    # Moved into place last: what is there is whole.
+    mv "$FAR_ENDS/fetching/${jar##*/}" "$jar"
+    rmdir "$FAR_ENDS/fetching"
 }
 
 stop_service() {

@@ -20,6 +20,7 @@ pub(super) struct File {
     pub(super) advertise: Option<String>,
     pub(super) data: Option<PathBuf>,
     pub(super) logs: Option<PathBuf>,
+    pub(super) log_store: Option<String>,
     pub(super) store: Option<StoreKind>,
     pub(super) etcd: Option<Vec<String>>,
     pub(super) etcd_prefix: Option<String>,

@@ -52,6 +52,8 @@ fn settings_that_do_not_fit_together_are_refused() {
         (&["--metrics-listen", "9464"], "--metrics-listen"),
         (&["--metrics-token-file", "/nonexistent"], "--metrics-listen"),
         (&["--seal-after", "soon"], "--seal-after"),
+        (&["--log-store", "s3://"], "--log-store"),
+        (&["--log-store", "some/folder"], "--log-store"),
         (&["--seal-bytes", "0"], "--seal-bytes"),
         (&["--export", "jobs.jsonl"], "--export"),
         (&["--export", "file:///a/x", "--export", "file:///b/x"], "two exporters"),

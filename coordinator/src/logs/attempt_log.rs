@@ -88,13 +88,13 @@ impl AttemptLog {
     /// Reads what is on the disk, if that was not done yet or another coordinator may have added to it. Afterwards the
     /// watches tell the truth.
     pub(super) async fn recover(self: &Arc<Self>, shared: &Arc<Shared>) -> Result<(), Error> {
-        if self.lock().is_settled(self.writer) {
+        if self.is_known(&self.lock(), shared) {
             return Ok(());
         }
         let (this, shared) = (Arc::clone(self), Arc::clone(shared));
         run(move || {
             let mut held = this.lock();
-            if held.is_settled(this.writer) { Ok(()) } else { this.look(&mut held, &shared) }
+            if this.is_known(&held, &shared) { Ok(()) } else { this.look(&mut held, &shared) }
         })
         .await
     }
@@ -314,9 +314,20 @@ impl AttemptLog {
         }
     }
 
+    /// Whether what was read is all there is.
+    fn is_known(&self, held: &Held, shared: &Shared) -> bool {
+        held.is_settled(self.writer) && !self.is_overtaken(held, shared)
+    }
+
+    /// Whether there were no files when it was opened, and it turned out since that a segment has all of it.
+    fn is_overtaken(&self, held: &Held, shared: &Shared) -> bool {
+        held.state == State::Open && held.parts.log.is_empty() && shared.sealed.has(self.attempt)
+    }
+
     /// Reads the files if they changed since the last look; what they hold afterwards is durable.
     fn look(&self, held: &mut Held, shared: &Shared) -> Result<(), Error> {
         if held.state != State::Unopened
+            && !self.is_overtaken(held, shared)
             && !held.parts.is_outdated(&shared.root, self.attempt, self.writer)?
         {
             return Ok(());

@@ -37,12 +37,14 @@ pub(crate) use directory::{AttemptDirectory, BegunAttempt, BegunTask, Fate};
 pub use error::Error;
 pub(crate) use error::run;
 pub(crate) use reader::LogReader;
-pub use sealed::{OpenFrame, SealedFrame};
+pub use sealed::{OpenFrame, S3, SealedAt, SealedFrame};
 pub use sealer::Sealing;
 pub use store::LogStore;
 pub(crate) use tail::{Step, Tail, TailError, Wanted};
 pub use writer::Sharing;
 
+#[cfg(test)]
+mod outage_tests;
 #[cfg(test)]
 mod sealing_tests;
 #[cfg(test)]

@@ -17,13 +17,13 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Everything that has ended, at once.
-const AT_ONCE: Sealing = Sealing { bytes: 1 << 20, after: Duration::from_millis(1) };
+pub(super) const AT_ONCE: Sealing = Sealing { bytes: 1 << 20, after: Duration::from_millis(1) };
 
-fn id(job: u64, index: u32) -> AttemptId {
+pub(super) fn id(job: u64, index: u32) -> AttemptId {
     AttemptId::from_parts(job, index, 1).expect("valid")
 }
 
-fn job(number: u64) -> JobId {
+pub(super) fn job(number: u64) -> JobId {
     JobId::new(number).expect("valid")
 }
 
@@ -34,7 +34,15 @@ fn open(root: &Path) -> (LogStore, CancellationToken) {
     (LogStore::open(root.to_owned(), Sharing::Alone, AT_ONCE, &tasks).expect("opens"), stop)
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
+/// As [`open`], with sealed output at `at`.
+pub(super) fn open_at(root: &Path, at: &SealedAt) -> (LogStore, CancellationToken) {
+    let stop = CancellationToken::new();
+    let tasks = Tasks::new(stop.clone());
+    let store = LogStore::open_at(root.to_owned(), at, Sharing::Alone, AT_ONCE, &tasks);
+    (store.expect("opens"), stop)
+}
+
+pub(super) async fn until(what: &str, holds: impl Fn() -> bool) {
     let wait = async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -44,19 +52,19 @@ async fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// Waits until the attempts are in segments and their plain files gone.
-async fn sealed(store: &LogStore, root: &Path, attempts: &[AttemptId]) {
+pub(super) async fn sealed(store: &LogStore, root: &Path, attempts: &[AttemptId]) {
     let plain = |attempt: &AttemptId| layout::Name::first(*attempt).path(root).exists();
     until("sealed", || attempts.iter().all(|attempt| store.is_sealed(*attempt) && !plain(attempt))).await;
 }
 
-async fn keep(store: &LogStore, attempt: AttemptId, text: &[u8]) {
+pub(super) async fn keep(store: &LogStore, attempt: AttemptId, text: &[u8]) {
     let end = End::complete(Offsets { stdout: text.len() as u64, stderr: 0 });
     let entries = vec![data(Stream::Stdout, 0, text), Entry::End(end)];
     store.append(attempt, entries).await.expect("kept");
     durable(store, attempt, Progress::is_ended).await;
 }
 
-async fn text(store: &LogStore, attempt: AttemptId) -> Vec<u8> {
+pub(super) async fn text(store: &LogStore, attempt: AttemptId) -> Vec<u8> {
     let reader = store.reader(attempt, Offsets::default()).await.expect("opens");
     read_to_end(reader).await.0
 }
@@ -140,9 +148,15 @@ fn output(seed: u64) -> Vec<Entry> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_bytes_are_the_same_to_every_question_when_they_are_sealed_and_after_a_restart() {
+    let elsewhere = tempfile::tempdir().expect("folder");
+    any_bytes(&SealedAt::Folder(elsewhere.path().join("other"))).await;
+}
+
+/// Output is the same before and after it was sealed at `at`.
+pub(super) async fn any_bytes(at: &SealedAt) {
     const ATTEMPTS: u32 = 60;
     let dir = tempfile::tempdir().expect("folder");
-    let (store, stop) = open(dir.path());
+    let (store, stop) = open_at(dir.path(), at);
     let attempts: Vec<_> = (0..ATTEMPTS).map(|index| id(1 + u64::from(index % 3), index)).collect();
     let mut before = Vec::new();
     for (seed, attempt) in (0..).zip(&attempts) {
@@ -157,7 +171,7 @@ async fn any_bytes_are_the_same_to_every_question_when_they_are_sealed_and_after
     sealed(&store, dir.path(), &attempts).await;
     assert!(store.usage() > 0 && store.usage() < plain + plain / 8, "{} of {plain} bytes", store.usage());
     stop.cancel();
-    let (again, _stop) = open(dir.path());
+    let (again, _stop) = open_at(dir.path(), at);
     for store in [store, again] {
         let mut expected = before.iter();
         for attempt in &attempts {

@@ -8,14 +8,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use dockmgr_core::ids::{AttemptId, Epoch, JobId};
-use dockmgr_core::log::{Entry, Offsets};
+use dockmgr_core::log::{Entry, Offsets, Progress};
 use dockmgr_core::time::WallTime;
 use dockmgr_support::tasks::Tasks;
 use tokio::sync::{Notify, watch};
 
 use super::error::run;
 use super::files::Files;
-use super::sealed::{OpenFrame, Place, Sealed, SealedFrame};
+use super::sealed::{OpenFrame, Place, Sealed, SealedAt, SealedFrame};
 use super::sealer::{self, Ended, Sealing};
 use super::writer::{Sharing, Writer};
 use super::{AttemptLog, Error, LogReader, layout, syncer};
@@ -57,18 +57,30 @@ pub(super) struct Shared {
 }
 
 impl LogStore {
-    /// Opens the folder `root` and starts the syncer and the sealer among `tasks`. Blocks while it adds up the sizes of
-    /// what is there.
+    /// As [`LogStore::open_at`], with sealed output in a folder below `root`.
+    pub fn open(root: PathBuf, sharing: Sharing, sealing: Sealing, tasks: &Tasks) -> Result<Self, Error> {
+        let at = SealedAt::Folder(root.join(SEALED));
+        Self::open_at(root, &at, sharing, sealing, tasks)
+    }
+
+    /// Opens the folder `root`, with sealed output at `at`, and starts the syncer and the sealer among `tasks`. Blocks while
+    /// it adds up the sizes of what is there.
     ///
     /// With [`Sharing::Terms`] nothing is taken in before [`LogStore::begin_term`], and nothing is sealed before it
     /// anywhere.
-    pub fn open(root: PathBuf, sharing: Sharing, sealing: Sealing, tasks: &Tasks) -> Result<Self, Error> {
+    pub fn open_at(
+        root: PathBuf,
+        at: &SealedAt,
+        sharing: Sharing,
+        sealing: Sealing,
+        tasks: &Tasks,
+    ) -> Result<Self, Error> {
         fs::create_dir_all(&root).map_err(Error::io("create", &root))?;
         let mut usage = 0;
         for folder in layout::job_folders(&root)? {
             usage += size_of(&folder).map_err(Error::io("inspect", &root))?;
         }
-        let sealed = Arc::new(Sealed::new(Place::folder(&root.join(SEALED))?));
+        let sealed = Arc::new(Sealed::new(Place::open(at)?));
         let shared = Arc::new(Shared {
             root,
             files: Files::default(),
@@ -114,10 +126,29 @@ impl LogStore {
 
     /// The log of `attempt`, recovered from the disk if it was not in use. Creates no file.
     pub(crate) async fn log(&self, attempt: AttemptId) -> Result<Arc<AttemptLog>, Error> {
-        self.shared.sealed.ready().await?;
         let log = self.in_memory(attempt);
         log.recover(&self.shared).await?;
+        if log.progress() == Progress::default() {
+            // Plain files have all there is, or nothing; then a segment may have it.
+            self.shared.sealed.ready().await?;
+            log.recover(&self.shared).await?;
+        }
         Ok(log)
+    }
+
+    /// What is durable of an attempt whose output is being taken in, told anew whenever it grows; `None` if a segment has
+    /// all of it. Never waits for the place of sealed output: what is there and not known yet is taken in once more, and
+    /// compared later.
+    pub(crate) async fn durable(
+        &self,
+        attempt: AttemptId,
+    ) -> Result<Option<watch::Receiver<Progress>>, Error> {
+        if self.is_sealed(attempt) {
+            return Ok(None);
+        }
+        let log = self.in_memory(attempt);
+        log.recover(&self.shared).await?;
+        Ok(Some(log.durable()))
     }
 
     /// A reader of everything at and behind `from`; `u64::MAX` for a stream means nothing of it. An attempt that wrote

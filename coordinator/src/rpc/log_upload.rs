@@ -173,8 +173,7 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
             self.answer(Down::Ack(refused)).await;
             return Ok(());
         }
-        let log = self.store.log(attempt).await.map_err(|error| unwritable(&error))?;
-        let durable = log.durable();
+        let Some(durable) = self.durable(attempt).await? else { return Ok(()) };
         let now = durable.borrow().clone();
         // The first ack says from where to send.
         self.answer(Down::Ack(ack(attempt, &now))).await;
@@ -224,11 +223,21 @@ impl<D: AttemptDirectory<Error = crate::controller::Error>> Ingest<D> {
     async fn rewind(&mut self, attempt: AttemptId) -> Result<(), Status> {
         if let Some(open) = self.open.get_mut(&attempt) {
             open.rewinding = true;
-            let log = self.store.log(attempt).await.map_err(|error| unwritable(&error))?;
-            let durable = log.durable().borrow().clone();
+            let Some(durable) = self.durable(attempt).await? else { return Ok(()) };
+            let durable = durable.borrow().clone();
             self.answer(Down::Ack(v1::UploadAck { rewind: true, ..ack(attempt, &durable) })).await;
         }
         Ok(())
+    }
+
+    /// What is durable of an attempt; `None`, and the worker knows, if it is over and kept.
+    async fn durable(&self, attempt: AttemptId) -> Result<Option<watch::Receiver<Progress>>, Status> {
+        let durable = self.store.durable(attempt).await.map_err(|error| unwritable(&error))?;
+        if durable.is_none() {
+            let over = v1::UploadAck { end_durable: true, ..ack(attempt, &Progress::default()) };
+            self.answer(Down::Ack(over)).await;
+        }
+        Ok(durable)
     }
 
     async fn grant(&mut self) {

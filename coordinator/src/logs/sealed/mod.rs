@@ -20,7 +20,10 @@ mod load;
 mod name;
 mod opened;
 mod place;
+mod s3;
 mod source;
+#[cfg(test)]
+pub(super) mod test_s3;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,6 +45,8 @@ use opened::{Decoded, Opened};
 pub(super) use cursor::SealedCursor;
 pub use frames::{OpenFrame, SealedFrame};
 pub(crate) use place::Place;
+pub use place::SealedAt;
+pub use s3::S3;
 pub(crate) use source::Stored;
 
 /// How long a reader waits for the catalogue after a start, before it hears that it should come again.

@@ -17,7 +17,9 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _};
 use tokio::io::AsyncReadExt as _;
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
+use super::s3::S3;
 use super::source::Stored;
 use crate::logs::Error;
 
@@ -27,28 +29,59 @@ const CALL: Duration = Duration::from_secs(30);
 const UPLOAD: Duration = Duration::from_secs(1200);
 /// Bytes that are uploaded at once; up to this an object is one request. At least 5 MiB, which S3 demands.
 const PART: usize = 8 * 1024 * 1024;
+/// Threads that wait for a store of objects at once: a quarter of those that files are worked with on. When it does not
+/// answer, the others are free for output that comes in.
+const READS: usize = 128;
+
+/// Where sealed output is kept.
+#[derive(Debug, Clone)]
+pub enum SealedAt {
+    /// A folder.
+    Folder(PathBuf),
+    /// Storage that speaks S3.
+    S3(S3),
+}
 
 /// A store of objects.
 #[derive(Clone)]
 pub(crate) struct Place {
     store: Arc<dyn ObjectStore>,
+    /// What the names of all objects begin with.
+    prefix: Path,
     /// The folder, where it is one: its files are read without a detour.
     folder: Option<PathBuf>,
     runtime: Handle,
+    reads: Arc<Semaphore>,
 }
 
 impl Place {
-    /// The folder at `path`, made if it is not there. Everything put there is synced, names included.
-    pub(crate) fn folder(path: &FilePath) -> Result<Self, Error> {
+    /// Opens `at`: a folder is made if it is not there; storage elsewhere is not asked yet, it may be away.
+    pub(crate) fn open(at: &SealedAt) -> Result<Self, Error> {
+        match at {
+            SealedAt::Folder(path) => Self::folder(path),
+            SealedAt::S3(s3) => {
+                let (store, prefix) = s3.open().map_err(Error::place("open", s3))?;
+                Ok(Self::new(store, prefix, None))
+            }
+        }
+    }
+
+    /// Everything put there is synced, names included.
+    fn folder(path: &FilePath) -> Result<Self, Error> {
         std::fs::create_dir_all(path).map_err(Error::io("create", path))?;
         let path = path.canonicalize().map_err(Error::io("find", path))?;
         let store = LocalFileSystem::new_with_prefix(&path).map_err(Error::place("open", &path.display()))?;
-        Ok(Self { store: Arc::new(store.with_fsync(true)), folder: Some(path), runtime: Handle::current() })
+        Ok(Self::new(Arc::new(store.with_fsync(true)), Path::default(), Some(path)))
+    }
+
+    fn new(store: Arc<dyn ObjectStore>, prefix: Path, folder: Option<PathBuf>) -> Self {
+        let reads = Arc::new(Semaphore::new(READS));
+        Self { store, prefix, folder, runtime: Handle::current(), reads }
     }
 
     /// The last parts of the names of what is in `folder`, and the sizes.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Error> {
-        let prefix = Path::from(folder);
+        let prefix = self.prefix.clone().join(folder);
         let listed = self.store.list(Some(&prefix)).try_collect::<Vec<_>>();
         let listed = within(CALL, "list", folder, listed).await?;
         let named =
@@ -58,20 +91,20 @@ impl Place {
 
     /// All bytes of a small object.
     pub(super) async fn get(&self, folder: &str, name: &str) -> Result<Bytes, Error> {
-        let path = path_of(folder, name);
+        let path = self.path_of(folder, name);
         let get = async { self.store.get(&path).await?.bytes().await };
         within(CALL, "read", path.as_ref(), get).await
     }
 
     /// Stores a small object. Durable when it returns.
     pub(super) async fn put(&self, folder: &str, name: &str, bytes: Bytes) -> Result<(), Error> {
-        let path = path_of(folder, name);
+        let path = self.path_of(folder, name);
         within(CALL, "write", path.as_ref(), self.store.put(&path, bytes.into())).await.map(drop)
     }
 
     /// Stores all of `file` as an object. Durable when it returns; nothing is there under the name before.
     pub(super) async fn upload(&self, folder: &str, name: &str, file: File) -> Result<(), Error> {
-        let path = path_of(folder, name);
+        let path = self.path_of(folder, name);
         let mut file = tokio::fs::File::from_std(file);
         let first = next_part(&mut file).await?;
         if first.len() < PART {
@@ -92,7 +125,7 @@ impl Place {
 
     /// Removes an object; that there is none is fine.
     pub(super) async fn delete(&self, folder: &str, name: &str) -> Result<(), Error> {
-        let path = path_of(folder, name);
+        let path = self.path_of(folder, name);
         let delete = async {
             match self.store.delete(&path).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(()),
@@ -111,11 +144,16 @@ impl Place {
             }
             None => Ok(Stored::Object {
                 store: Arc::clone(&self.store),
-                path: path_of(folder, name),
+                path: self.path_of(folder, name),
                 len,
                 runtime: self.runtime.clone(),
+                reads: Arc::clone(&self.reads),
             }),
         }
+    }
+
+    fn path_of(&self, folder: &str, name: &str) -> Path {
+        self.prefix.clone().join(folder).join(name)
     }
 }
 
@@ -123,10 +161,6 @@ impl fmt::Debug for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Place").field("store", &self.store.to_string()).finish_non_exhaustive()
     }
-}
-
-fn path_of(folder: &str, name: &str) -> Path {
-    Path::from(folder).join(name)
 }
 
 /// Sends an object in parts, one after the other.
@@ -164,3 +198,6 @@ async fn within<T>(
         Err(late) => Err(Error::Place { action, name: name.to_owned(), source: Box::new(late) }),
     }
 }
+
+#[cfg(test)]
+mod tests;

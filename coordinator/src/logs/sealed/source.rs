@@ -10,6 +10,7 @@ use dockmgr_archive::Source;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 /// Longest read of a range, retries of the store's client included.
 const READ: Duration = Duration::from_secs(60);
@@ -29,6 +30,8 @@ pub(crate) enum Stored {
         len: u64,
         /// Where the calls run.
         runtime: Handle,
+        /// How many may wait for it at once; one more is refused.
+        reads: Arc<Semaphore>,
     },
 }
 
@@ -43,10 +46,11 @@ impl Source for Stored {
     fn read(&self, position: u64, len: usize) -> io::Result<Bytes> {
         match self {
             Self::File(file) => file.read(position, len),
-            Self::Object { store, path, runtime, .. } => {
+            Self::Object { store, path, runtime, reads, .. } => {
                 if len == 0 {
                     return Ok(Bytes::new());
                 }
+                let Ok(_waiting) = reads.try_acquire() else { return Err(busy()) };
                 let range = position..position.saturating_add(len as u64);
                 let read = async { tokio::time::timeout(READ, store.get_range(path, range)).await };
                 let bytes = runtime.block_on(read)?.map_err(io::Error::other)?;
@@ -54,4 +58,8 @@ impl Source for Stored {
             }
         }
     }
+}
+
+fn busy() -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, "too many reads wait for the storage")
 }

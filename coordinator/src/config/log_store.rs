@@ -1,0 +1,21 @@
+//! Where sealed output is kept.
+
+use std::path::Path;
+
+use super::{Error, setting};
+use crate::logs::{S3, SealedAt};
+
+/// Reads `--log-store`; endpoint, region and credentials of S3 come from the environment, as everywhere.
+pub(super) fn checked(text: Option<String>) -> Result<Option<SealedAt>, Error> {
+    let Some(text) = text else { return Ok(None) };
+    if let Some(place) = text.strip_prefix("s3://") {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let s3 = S3::new(place, variables).map_err(|problem| setting("--log-store", problem))?;
+        return Ok(Some(SealedAt::S3(s3)));
+    }
+    if Path::new(&text).is_absolute() {
+        return Ok(Some(SealedAt::Folder(text.into())));
+    }
+    Err(setting("--log-store", "is neither s3://BUCKET/PREFIX nor the full path of a folder"))
+}
