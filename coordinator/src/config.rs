@@ -3,6 +3,7 @@
 //! Owns reading and checking. Nothing else in the crate looks at the environment or at the command line.
 
 mod advertise;
+mod command;
 mod etcd;
 mod file;
 mod log_store;
@@ -12,7 +13,7 @@ mod timing;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use clap::{Parser, ValueEnum};
+use clap::ValueEnum;
 use dockmgr_core::cluster;
 use dockmgr_core::spec::ImageRef;
 use dockmgr_support::channel::Address;
@@ -24,6 +25,8 @@ use dockmgr_support::traces;
 use crate::export::Target;
 use crate::logs::{SealedAt, Sealing};
 use crate::store::{self, EtcdConfig, RedbConfig};
+
+pub use command::{Command, CommandLine};
 
 /// Where `dev` and the command line expect a coordinator.
 const DEFAULT_LISTEN: &str = "127.0.0.1:7443";
@@ -39,9 +42,8 @@ const MIN_CONNECTIONS: usize = 4;
 /// More than a process can have files.
 const MOST_CONNECTIONS: usize = 1_000_000;
 
-/// Serves the dockmgr API, schedules jobs onto workers, keeps their state and their output.
-#[derive(Debug, Parser)]
-#[command(name = "dockmgr-coordinator", version, about)]
+/// The flags of a coordinator that serves.
+#[derive(Debug, clap::Args)]
 pub struct Args {
     /// Address to serve the API on; one off loopback needs TLS and a token, or --insecure-bind.
     #[arg(long, env = "DOCKMGR_LISTEN", value_name = "ADDR")]
@@ -55,9 +57,7 @@ pub struct Args {
     /// Folder of the output of jobs, where it is not DATA/logs; several coordinators must share it.
     #[arg(long, env = "DOCKMGR_LOGS", value_name = "DIR")]
     logs: Option<PathBuf>,
-    /// Where output is kept once it has ended and is packed: s3://BUCKET/PREFIX, or a folder other than LOGS/sealed. S3 is
-    /// reached as the variables AWS_* say: AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY.
-    #[arg(long, env = "DOCKMGR_LOG_STORE", value_name = "PLACE")]
+    #[arg(long, env = "DOCKMGR_LOG_STORE", value_name = "PLACE", help = log_store::HELP)]
     log_store: Option<String>,
     /// Where the state is kept.
     #[arg(long, env = "DOCKMGR_STORE", value_enum)]
@@ -298,20 +298,18 @@ impl Config {
         let default_image = default_image(args.default_image.or(file.default_image).as_deref())?;
         let advertise = advertise::checked(args.advertise.or(file.advertise), listen, tls.is_some(), &store)?;
         let cluster = timing::checked(args.timing, file.timing)?;
-        let sealed_at = log_store::checked(args.log_store.or(file.log_store))?;
         let sealing = sealing::checked(args.sealing, file.sealing)?;
         let metrics = metrics::Settings::new(
             args.metrics_listen.or(file.metrics_listen).as_deref(),
             args.metrics_token_file.or(file.metrics_token_file).as_deref(),
         )?;
-        let traces = traces::endpoint(args.otlp_endpoint.or(file.otlp_endpoint).as_deref())?;
         let exports = exports(args.export.or(file.export).unwrap_or_default())?;
         Ok(Self {
             listen,
             advertise,
             data,
             logs,
-            sealed_at,
+            sealed_at: log_store::checked(args.log_store.or(file.log_store))?,
             sealing,
             store,
             tls,
@@ -322,7 +320,7 @@ impl Config {
             accept_data_loss: args.accept_data_loss,
             cluster,
             metrics,
-            traces,
+            traces: traces::endpoint(args.otlp_endpoint.or(file.otlp_endpoint).as_deref())?,
             exports,
         })
     }

@@ -1,9 +1,11 @@
-//! `dockmgr-coordinator`: settings, log lines, run, exit code.
+//! `dockmgr-coordinator`: settings, log lines, run or `fsck`, exit code.
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use dockmgr_coordinator::{app, config};
+use dockmgr_coordinator::config::{Args, Command, CommandLine, Config};
+use dockmgr_coordinator::{app, logs};
 use dockmgr_support::error_chain::Chain;
 use dockmgr_support::tasks::Tasks;
 use dockmgr_support::{crypto, shutdown, telemetry};
@@ -14,15 +16,27 @@ const USAGE: u8 = 2;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = config::Args::parse();
-    if let Err(problem) = telemetry::start(args.log_format, &args.log_level) {
-        return fail(&problem, USAGE);
+    let CommandLine { serve: args, command } = CommandLine::parse();
+    match command {
+        None => match settings(args) {
+            Ok(config) => serve(config).await,
+            Err(code) => code,
+        },
+        Some(Command::Fsck { repair, settings: args }) => match settings(*args) {
+            Ok(config) => fsck(&config, repair).await,
+            Err(code) => code,
+        },
     }
+}
+
+/// Checks the settings and begins to log as they say.
+fn settings(args: Args) -> Result<Config, ExitCode> {
+    telemetry::start(args.log_format, &args.log_level).map_err(|problem| fail(&problem, USAGE))?;
     crypto::install();
-    let config = match config::Config::new(args) {
-        Ok(config) => config,
-        Err(error) => return fail(&Chain(&error).to_string(), USAGE),
-    };
+    Config::new(args).map_err(|error| fail(&Chain(&error).to_string(), USAGE))
+}
+
+async fn serve(config: Config) -> ExitCode {
     let tasks = Tasks::of_program(CancellationToken::new());
     let stop = match shutdown::on_signals(&tasks) {
         Ok(stop) => stop,
@@ -31,6 +45,26 @@ async fn main() -> ExitCode {
     match app::run(config, &tasks, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&Chain(&error).to_string(), error.exit_code()),
+    }
+}
+
+async fn fsck(config: &Config, repair: bool) -> ExitCode {
+    let mut tell = |problem: &logs::Problem| say(&problem.to_string());
+    match logs::fsck(&config.logs, config.sealed_at.as_ref(), repair, &mut tell).await {
+        Ok(report) => {
+            say(&report.to_string());
+            ExitCode::from(u8::from(!report.is_sound()))
+        }
+        Err(error) => fail(&Chain(&error).to_string(), 1),
+    }
+}
+
+/// Prints a line; one that nobody reads ends nothing, for the exit code counts.
+fn say(line: &str) {
+    match writeln!(std::io::stdout().lock(), "{line}") {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        Err(error) => tracing::warn!(error = %error, "a line could not be printed"),
     }
 }
 

@@ -3,11 +3,13 @@
 use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
+use clap::Parser as _;
+
 use super::*;
 
 fn config(args: &[&str]) -> Result<Config, Error> {
     let all = ["dockmgr-coordinator"].iter().chain(args);
-    Config::new(Args::try_parse_from(all).expect("flags parse"))
+    Config::new(CommandLine::try_parse_from(all).expect("flags parse").serve)
 }
 
 #[test]

@@ -89,7 +89,7 @@ pub(super) fn attempts_of(root: &Path, job: JobId) -> Result<Vec<AttemptId>, Err
 }
 
 /// What lies in a folder; nothing if it does not exist.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let listed = match fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         listed => listed.map_err(Error::io("list", folder))?,

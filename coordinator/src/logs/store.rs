@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use super::error::run;
 use super::files::Files;
 use super::sealed::{OpenFrame, Place, Sealed, SealedAt, SealedFrame};
-use super::sealer::{self, Ended, Sealing};
+use super::sealer::{self, Ended, Meter, Sealing, SealingNow};
 use super::writer::{Sharing, Writer};
 use super::{AttemptLog, Error, LogReader, layout, syncer};
 
@@ -46,6 +46,8 @@ pub(super) struct Shared {
     pub(super) sealed: Arc<Sealed>,
     /// What may be sealed.
     pub(super) ended: Ended,
+    /// What was sealed.
+    pub(super) meter: Meter,
     /// The epoch in which this process leads, if it does.
     pub(super) term: watch::Sender<Option<Epoch>>,
     /// Written while folders that became empty go, read while a file is made in one.
@@ -59,7 +61,7 @@ pub(super) struct Shared {
 impl LogStore {
     /// As [`LogStore::open_at`], with sealed output in a folder below `root`.
     pub fn open(root: PathBuf, sharing: Sharing, sealing: Sealing, tasks: &Tasks) -> Result<Self, Error> {
-        let at = SealedAt::Folder(root.join(SEALED));
+        let at = sealed_below(&root);
         Self::open_at(root, &at, sharing, sealing, tasks)
     }
 
@@ -89,6 +91,7 @@ impl LogStore {
             hurry: Notify::new(),
             sealed,
             ended: Ended::default(),
+            meter: Meter::default(),
             term: watch::Sender::new(None),
             folders: RwLock::default(),
             writer: Mutex::new(match sharing {
@@ -272,6 +275,12 @@ impl LogStore {
         self.shared.usage.load(Ordering::Relaxed) + self.shared.sealed.bytes()
     }
 
+    /// How sealing stands, for who shows numbers.
+    pub(crate) fn sealing(&self) -> SealingNow {
+        let (sealed, ended) = (&self.shared.sealed, &self.shared.ended);
+        self.shared.meter.now((sealed.count() as u64, sealed.bytes()), ended.count() as u64)
+    }
+
     fn in_memory(&self, attempt: AttemptId) -> Arc<AttemptLog> {
         self.shared.in_memory(attempt)
     }
@@ -356,6 +365,11 @@ impl Shared {
     fn lock_logs(&self) -> MutexGuard<'_, BTreeMap<AttemptId, Arc<AttemptLog>>> {
         self.logs.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Where sealed output is unless a person said otherwise.
+pub(super) fn sealed_below(root: &Path) -> SealedAt {
+    SealedAt::Folder(root.join(SEALED))
 }
 
 /// Bytes of all files under `folder`; zero if there is none.

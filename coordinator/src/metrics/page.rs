@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dockmgr_support::metrics::Page;
 use dockmgr_support::metrics::disks::{Disk, Disks};
-use dockmgr_support::metrics::exposition::{count, encode, gauge, gauges};
+use dockmgr_support::metrics::exposition::{count, counter, encode, gauge, gauges};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::DescriptorEncoder;
 use prometheus_client::registry::Registry;
@@ -14,7 +14,7 @@ use super::Metrics;
 use super::view::View;
 use crate::controller::Handle;
 use crate::forward::{Leading, Place};
-use crate::logs::LogStore;
+use crate::logs::{LogStore, SealingNow};
 
 /// How long is waited for the controller: a scrape must come back although it is overwhelmed.
 const LOOK: Duration = Duration::from_secs(5);
@@ -53,6 +53,7 @@ impl Page for CoordinatorPage {
             leader_known: place != Place::Nowhere,
             read_only: self.handle.read_only().is_some(),
             log_bytes: (place == Place::Here).then(|| self.logs.usage()),
+            sealing: self.logs.sealing(),
             disks,
         };
         let mut now = Registry::default();
@@ -71,6 +72,7 @@ struct Own {
     leader_known: bool,
     read_only: bool,
     log_bytes: Option<u64>,
+    sealing: SealingNow,
     disks: Vec<Disk>,
 }
 
@@ -87,10 +89,28 @@ impl Collector for Own {
         if let Some(bytes) = self.log_bytes {
             gauge(to, "cluster_log_store_bytes", "Bytes of kept output", count(bytes))?;
         }
+        self.sealing(to)?;
         let rows = |of: fn(&Disk) -> u64| {
             self.disks.iter().map(move |disk| ([("folder", disk.folder)], count(of(disk))))
         };
         gauges(to, "cluster_disk_free_bytes", "Bytes free on the disk of a folder", rows(|disk| disk.free))?;
         gauges(to, "cluster_disk_size_bytes", "Size of the disk of a folder", rows(|disk| disk.size))
+    }
+}
+
+impl Own {
+    /// How packing of output into segments goes.
+    fn sealing(&self, to: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let now = self.sealing;
+        if self.leads {
+            gauge(to, "cluster_log_segments", "Segments of packed output", count(now.segments))?;
+            gauge(to, "cluster_log_segment_bytes", "Bytes of segments of packed output", count(now.bytes))?;
+            let help = "Attempts whose output has ended and is not packed yet";
+            gauge(to, "cluster_log_unsealed_attempts", help, count(now.waiting))?;
+        }
+        let help = "Bytes of segments that were stored and read back";
+        counter(to, "cluster_log_sealed_bytes", help, count(now.sealed_bytes))?;
+        let help = "Tries to store, remove or look through packed output that failed";
+        counter(to, "cluster_log_seal_failures", help, count(now.failures))
     }
 }

@@ -13,6 +13,7 @@
 //! Invariant: a segment never changes; who finds none of a name looks into the catalogue again.
 
 mod catalogue;
+mod check;
 mod cursor;
 mod frames;
 mod graves;
@@ -42,6 +43,7 @@ use catalogue::{Catalogue, Number};
 use name::Name;
 use opened::{Decoded, Opened};
 
+pub(super) use check::check;
 pub(super) use cursor::SealedCursor;
 pub use frames::{OpenFrame, SealedFrame};
 pub(crate) use place::Place;
@@ -110,6 +112,11 @@ impl Sealed {
     /// Bytes of all segments.
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes()
+    }
+
+    /// How many segments there are.
+    pub(super) fn count(&self) -> usize {
+        self.lock().segments().count()
     }
 
     /// Says that output of `jobs` is about to be sealed, so that a deletion meanwhile is not forgotten. Gives back those of
@@ -266,6 +273,11 @@ impl Fresh {
     /// What it is called.
     pub(super) fn name(&self) -> Name {
         self.name
+    }
+
+    /// Its bytes.
+    pub(super) fn len(&self) -> u64 {
+        self.len
     }
 }
 

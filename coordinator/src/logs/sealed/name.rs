@@ -14,6 +14,9 @@ pub(super) const SEGMENTS: &str = "segments";
 /// Folder of the lists of jobs whose output was deleted while a segment still has it.
 pub(super) const DELETED: &str = "deleted";
 
+/// Folder of segments that were replaced because of damage; nothing reads it.
+pub(super) const DAMAGED: &str = "damaged";
+
 /// The name of an object inside its folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
@@ -22,6 +25,11 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    /// The epoch of the leader that gave it.
+    pub(super) fn epoch(self) -> Epoch {
+        self.epoch
+    }
+
     /// A name nothing has yet.
     pub(super) fn new(epoch: Epoch) -> Self {
         Self { epoch, uuid: Uuid::now_v7() }

@@ -123,6 +123,12 @@ impl Place {
         Err(failed)
     }
 
+    /// Moves an object into another folder, under its name.
+    pub(super) async fn rename(&self, from: &str, name: &str, to: &str) -> Result<(), Error> {
+        let (from, to) = (self.path_of(from, name), self.path_of(to, name));
+        within(UPLOAD, "move", from.as_ref(), self.store.rename(&from, &to)).await
+    }
+
     /// Removes an object; that there is none is fine.
     pub(super) async fn delete(&self, folder: &str, name: &str) -> Result<(), Error> {
         let path = self.path_of(folder, name);

@@ -40,6 +40,7 @@ pub(super) async fn seal(shared: &Arc<Shared>, sealing: Sealing, epoch: Epoch) -
     let wanted = attempts.iter().copied().filter(|attempt| !gone.contains(&attempt.job()));
     let sealed = seal_these(shared, sealing, epoch, wanted.collect()).await;
     shared.sealed.end_sealing();
+    shared.ended.finish();
     if sealed.is_err() {
         shared.ended.put_back(attempts);
     }
@@ -115,6 +116,7 @@ async fn seal_these(
             return shared.sealed.discard(&segment).await;
         }
         shared.sealed.adopt(&segment, &same.keys().copied().collect());
+        shared.meter.sealed(segment.len());
         tracing::debug!(attempts = same.len(), segment = %segment.name(), "output sealed");
         remove(shared, epoch, fresh, same).await?;
     }

@@ -27,6 +27,8 @@ struct Waiting {
     since: Option<Instant>,
     /// Whether there is more than one batch held.
     at_once: bool,
+    /// How many were taken out to be sealed now.
+    taken: usize,
     /// From which job on all plain files are to be looked at.
     look_from: Option<JobId>,
 }
@@ -82,10 +84,22 @@ impl Ended {
         }
         waiting.bytes = waiting.bytes.saturating_sub(bytes);
         waiting.at_once = false;
+        waiting.taken = taken.len();
         if waiting.attempts.is_empty() {
             waiting.since = None;
         }
         taken
+    }
+
+    /// What was taken out is sealed, or was put back.
+    pub(super) fn finish(&self) {
+        self.lock().taken = 0;
+    }
+
+    /// How many wait, those included that are being sealed.
+    pub(in crate::logs) fn count(&self) -> usize {
+        let waiting = self.lock();
+        waiting.attempts.len() + waiting.taken
     }
 
     /// Puts back what could not be sealed now.

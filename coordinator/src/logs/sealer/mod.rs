@@ -16,6 +16,7 @@
 mod batch;
 mod compare;
 mod ended;
+mod meter;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,8 @@ use super::store::Shared;
 use super::writer::Writer;
 
 pub(super) use ended::Ended;
+pub(super) use meter::Meter;
+pub(crate) use meter::SealingNow;
 
 /// Wait before the first new try after the place or the disk failed.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
@@ -104,6 +107,7 @@ async fn look_again(shared: &Arc<Shared>) -> Result<(), Error> {
 async fn load(shared: &Arc<Shared>) {
     let mut backoff = Backoff::new(RETRY_FIRST, RETRY_MOST);
     while let Err(error) = shared.sealed.load().await {
+        shared.meter.failed();
         tracing::warn!(error = %Chain(&error), "sealed output cannot be looked through");
         tokio::time::sleep(backoff.next_delay()).await;
     }
@@ -133,6 +137,7 @@ async fn lead(shared: &Arc<Shared>, sealing: Sealing, epoch: Epoch) {
         match worked {
             Ok(()) => backoff.reset(),
             Err(error) => {
+                shared.meter.failed();
                 tracing::warn!(error = %Chain(&error), work, "sealed output is not kept up, what is kept stays as it is");
                 tokio::time::sleep(backoff.next_delay()).await;
             }
