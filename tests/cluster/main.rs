@@ -17,6 +17,7 @@ mod rolling;
 mod scale;
 mod searching;
 mod starved;
+mod storage;
 mod traces;
 mod watching;
 

@@ -11,6 +11,7 @@ async fn prometheus_counts_every_job_and_every_byte_of_a_live_cluster() {
     needs::prometheus();
     let cluster = Cluster::builder()
         .coordinator_args(&ANY_PORT)
+        .coordinator_args(&["--seal-after", "10ms"])
         .worker_args(&ANY_PORT)
         .workers(2)
         .cpus("2")
@@ -60,6 +61,11 @@ async fn prometheus_counts_every_job_and_every_byte_of_a_live_cluster() {
         ("cluster_log_bytes_total{stage=\"received\"}", 40.0),
         ("cluster_log_bytes_total{stage=\"read\"}", 40.0),
         ("sum(cluster_log_incomplete_total)", 0.0),
+        ("cluster_log_unsealed_attempts", 0.0),
+        ("cluster_log_segments > bool 0", 1.0),
+        ("cluster_log_segment_bytes > bool 0", 1.0),
+        ("cluster_log_sealed_bytes_total > bool 0", 1.0),
+        ("cluster_log_seal_failures_total", 0.0),
         ("sum(cluster_store_errors_total{backend=\"redb\"})", 0.0),
         ("cluster_coordinator_leading", 1.0),
         ("sum(grpc_server_handled_total{grpc_method=\"CreateJob\",grpc_code=\"OK\"})", 9.0),

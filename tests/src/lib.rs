@@ -26,6 +26,7 @@ pub mod prometheus;
 pub mod proxy;
 pub mod raw;
 pub mod registry;
+pub mod s3;
 pub mod stand_in;
 pub mod wait;
 

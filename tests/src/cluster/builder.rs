@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{Cluster, Coordinator};
 use crate::etcd::Etcd;
 use crate::process::Process;
+use crate::s3::S3Server;
 use crate::{base_image, needs, ports, programs};
 
 /// Where the cluster keeps its state.
@@ -44,6 +45,7 @@ pub struct Builder {
     cpus: String,
     memory: String,
     coordinator_args: Vec<String>,
+    coordinator_env: Vec<(String, String)>,
     worker_args: Vec<String>,
     worker_env: Vec<(String, String)>,
     labels: Vec<String>,
@@ -64,6 +66,7 @@ impl Default for Builder {
             cpus: "4".to_owned(),
             memory: "8GiB".to_owned(),
             coordinator_args: Vec::new(),
+            coordinator_env: Vec::new(),
             worker_args: Vec::new(),
             worker_env: Vec::new(),
             labels: Vec::new(),
@@ -102,6 +105,13 @@ impl Builder {
     pub fn coordinator_args(mut self, args: &[&str]) -> Self {
         self.coordinator_args.extend(args.iter().map(|arg| (*arg).to_owned()));
         self
+    }
+
+    /// Packed output goes to a server of S3.
+    #[must_use]
+    pub fn log_store(mut self, s3: &S3Server) -> Self {
+        self.coordinator_env.extend(s3.variables());
+        self.coordinator_args(&["--log-store", &s3.place()])
     }
 
     /// Runtime of the workers; the fake unless said otherwise.
@@ -234,6 +244,7 @@ impl Builder {
             .args(["--lost-after", &format!("{}ms", self.lost_after.as_millis())])
             .args(["--default-image", &base_image()]);
         command.args(&self.coordinator_args);
+        command.envs(self.coordinator_env.iter().map(|(name, value)| (name, value)));
         if self.coordinators > 1 {
             command.arg("--logs").arg(folder.join("logs"));
         }
