@@ -33,6 +33,7 @@ mod footer;
 mod frame;
 pub mod limits;
 mod merge;
+pub mod plan;
 mod prefix;
 mod repair;
 mod section;

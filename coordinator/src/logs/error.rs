@@ -88,6 +88,20 @@ impl Error {
         }
     }
 
+    /// Whether what was to be read is not there any more.
+    pub(super) fn is_gone(&self) -> bool {
+        let absent = |error: &io::Error| {
+            let at_the_place = error.get_ref().and_then(|error| error.downcast_ref::<object_store::Error>());
+            error.kind() == io::ErrorKind::NotFound
+                || matches!(at_the_place, Some(object_store::Error::NotFound { .. }))
+        };
+        if let Self::Io { source, .. } | Self::Segment(dockmgr_archive::Error::Io { source, .. }) = self {
+            absent(source)
+        } else {
+            false
+        }
+    }
+
     /// An I/O error on `path`.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

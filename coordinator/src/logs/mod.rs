@@ -47,6 +47,8 @@ pub(crate) use tail::{Step, Tail, TailError, Wanted};
 pub use writer::Sharing;
 
 #[cfg(test)]
+mod merging_tests;
+#[cfg(test)]
 mod outage_tests;
 #[cfg(test)]
 mod sealing_tests;

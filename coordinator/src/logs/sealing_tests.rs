@@ -28,7 +28,7 @@ pub(super) fn job(number: u64) -> JobId {
 }
 
 /// A store that seals at once as soon as its term begins; cancelling ends it like a crash.
-fn open(root: &Path) -> (LogStore, CancellationToken) {
+pub(super) fn open(root: &Path) -> (LogStore, CancellationToken) {
     let stop = CancellationToken::new();
     let tasks = Tasks::new(stop.clone());
     (LogStore::open(root.to_owned(), Sharing::Alone, AT_ONCE, &tasks).expect("opens"), stop)
@@ -121,15 +121,15 @@ fn questions() -> Vec<(Offsets, LastOf)> {
     ]
 }
 
-/// Any bytes in any pieces, with an end that says anything.
-fn output(seed: u64) -> Vec<Entry> {
+/// Any bytes in any pieces, a few of which may be as long as `longest`, with an end that says anything.
+pub(super) fn output(seed: u64, longest: usize) -> Vec<Entry> {
     let mut random = fastrand::Rng::with_seed(seed);
     let mut at = Offsets::default();
     let mut entries = Vec::new();
     let mut time = random.i64(-5..5_000_000);
     for _ in 0..random.usize(..60) {
         let stream = if random.bool() { Stream::Stdout } else { Stream::Stderr };
-        let longest = if random.u8(..20) == 0 { 200_000 } else { 60 };
+        let longest = if random.u8(..20) == 0 { longest } else { 60 };
         let bytes: Vec<u8> = (0..random.usize(1..longest))
             .map(|_| if random.u8(..9) == 0 { b'\n' } else { random.u8(..) })
             .collect();
@@ -160,7 +160,7 @@ pub(super) async fn any_bytes(at: &SealedAt) {
     let attempts: Vec<_> = (0..ATTEMPTS).map(|index| id(1 + u64::from(index % 3), index)).collect();
     let mut before = Vec::new();
     for (seed, attempt) in (0..).zip(&attempts) {
-        store.append(*attempt, output(seed)).await.expect("kept");
+        store.append(*attempt, output(seed, 200_000)).await.expect("kept");
         durable(&store, *attempt, Progress::is_ended).await;
         for (from, lines) in questions() {
             before.push(answer(&store, *attempt, from, lines).await);
@@ -213,7 +213,7 @@ async fn a_reader_in_the_middle_goes_on_in_the_segment_and_a_worker_that_sends_a
 }
 
 /// Copies all files below a folder.
-fn copy(from: &Path, to: &Path) {
+pub(super) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("made");
     for entry in fs::read_dir(from).expect("listed") {
         let entry = entry.expect("listed");
@@ -226,7 +226,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn segments(root: &Path) -> Vec<PathBuf> {
+pub(super) fn segments(root: &Path) -> Vec<PathBuf> {
     let listed = fs::read_dir(root.join("sealed/segments")).into_iter().flatten();
     listed.map(|entry| entry.expect("listed").path()).collect()
 }

@@ -29,7 +29,7 @@ const SEALED: &str = "sealed";
 /// The output of all jobs. Clones share it.
 #[derive(Debug, Clone)]
 pub struct LogStore {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What the parts of the store share.

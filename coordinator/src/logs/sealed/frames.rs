@@ -16,6 +16,8 @@ pub struct SealedFrame {
     pub times: (WallTime, WallTime),
     segment: Number,
     at: usize,
+    /// After which merge it was listed.
+    merges: u64,
 }
 
 /// A frame whose entry is at hand.
@@ -23,8 +25,7 @@ pub struct SealedFrame {
 pub struct OpenFrame {
     sealed: Arc<Sealed>,
     segment: Arc<Segment<Stored>>,
-    number: Number,
-    at: usize,
+    listed: SealedFrame,
 }
 
 impl Sealed {
@@ -35,12 +36,13 @@ impl Sealed {
         until: Option<WallTime>,
     ) -> Vec<SealedFrame> {
         let catalogue = self.lock();
+        let merges = catalogue.merges;
         let mut found = Vec::new();
         for (segment, listed) in catalogue.segments() {
             for (at, times) in listed.frames.iter().enumerate() {
                 let Some(times) = *times else { continue };
                 if since.is_none_or(|since| since <= times.1) && until.is_none_or(|until| times.0 < until) {
-                    found.push(SealedFrame { times, segment, at });
+                    found.push(SealedFrame { times, segment, at, merges });
                 }
             }
         }
@@ -54,34 +56,33 @@ impl Sealed {
         self: &Arc<Self>,
         frame: &SealedFrame,
     ) -> Result<Option<OpenFrame>, Error> {
+        if self.lock().segment(frame.segment).is_none() {
+            return Ok(None);
+        }
         let segment = self.open(frame.segment)?;
-        Ok(segment.map(|segment| OpenFrame {
-            sealed: Arc::clone(self),
-            segment,
-            number: frame.segment,
-            at: frame.at,
-        }))
+        Ok(segment.map(|segment| OpenFrame { sealed: Arc::clone(self), segment, listed: *frame }))
     }
 }
 
 impl OpenFrame {
     /// What the directory says of it.
     pub fn entry(&self) -> &FrameEntry {
-        &self.segment.frames()[self.at]
+        &self.segment.frames()[self.listed.at]
     }
 
-    /// Whether what it has of `attempt` counts: else it was deleted, or another segment has it.
+    /// Whether what it has of `attempt` counts: else it was deleted, or another segment has it. A merge after the frame was
+    /// listed changes nothing: of all frames that were listed together one counts.
     pub fn owns(&self, attempt: AttemptId) -> bool {
-        self.sealed.lock().owner(attempt) == Some(self.number)
+        self.sealed.lock().counts(self.listed.segment, attempt, self.listed.merges)
     }
 
     /// Its filter. Blocks.
     pub fn filter(&self) -> Result<Filter, Error> {
-        self.segment.filter(self.at).map_err(Error::Segment)
+        self.segment.filter(self.listed.at).map_err(Error::Segment)
     }
 
     /// What it holds, decompressed. Blocks.
     pub fn frame(&self) -> Result<Frame, Error> {
-        self.segment.frame(self.at).map_err(Error::Segment)
+        self.segment.frame(self.listed.at).map_err(Error::Segment)
     }
 }

@@ -1,9 +1,9 @@
 //! Making the catalogue from what is at the place.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dockmgr_archive::Segment;
-use dockmgr_core::ids::JobId;
 use dockmgr_support::error_chain::Chain;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
@@ -57,13 +57,13 @@ impl Sealed {
         Ok(())
     }
 
-    /// Whether there is a segment at the place that the catalogue does not know: another coordinator that led, or believed
-    /// that it did, has put it there.
+    /// Whether the place has other segments than the catalogue: another coordinator that led, or believed that it did, has
+    /// put some there, or merged some.
     pub(in crate::logs) async fn is_outdated(&self) -> Result<bool, Error> {
         let there = self.place.list(name::SEGMENTS).await?;
         let known = self.lock().names();
-        let mut names = there.iter().filter_map(|(text, _)| Name::parse(text));
-        Ok(names.any(|name| !known.contains(&name)))
+        let there: BTreeSet<Name> = there.iter().filter_map(|(text, _)| Name::parse(text)).collect();
+        Ok(there != known)
     }
 
     /// The jobs that were deleted while segments had output of them.
@@ -72,10 +72,7 @@ impl Sealed {
         for (text, _) in self.place.list(name::DELETED).await? {
             let Some(note) = Name::parse(&text) else { continue };
             let bytes = self.place.get(name::DELETED, &text).await?;
-            let lines = String::from_utf8_lossy(&bytes);
-            for job in lines.lines().filter_map(|line| line.parse::<JobId>().ok()) {
-                deleted.note(job, note);
-            }
+            deleted.read(note, &String::from_utf8_lossy(&bytes));
         }
         Ok(deleted)
     }

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   plain files --sealer--> segments/EPOCH-UUID --load--> catalogue --> open segments --> frames --> readers
+//!   many small segments --sealer--> one, then they go
 //!   delete_job  ----------> deleted/EPOCH-UUID  --load--> (left out of the catalogue)
 //! ```
 //!
@@ -17,10 +18,13 @@ mod check;
 mod cursor;
 mod frames;
 mod graves;
+mod leftovers;
 mod load;
+mod merged;
 mod name;
 mod opened;
 mod place;
+mod reclaim;
 mod s3;
 mod source;
 #[cfg(test)]
@@ -36,16 +40,18 @@ use dockmgr_core::ids::{AttemptId, Epoch, JobId};
 use dockmgr_core::log::Progress;
 use dockmgr_core::time::WallTime;
 use dockmgr_support::clock;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::Error;
 use catalogue::{Catalogue, Number};
+use graves::Graves;
 use name::Name;
 use opened::{Decoded, Opened};
 
 pub(super) use check::check;
 pub(super) use cursor::SealedCursor;
 pub use frames::{OpenFrame, SealedFrame};
+pub(super) use merged::Input;
 pub(crate) use place::Place;
 pub use place::SealedAt;
 pub use s3::S3;
@@ -62,6 +68,8 @@ pub(super) struct Sealed {
     opened: Mutex<Opened>,
     decoded: Mutex<Decoded>,
     loaded: watch::Sender<bool>,
+    /// Told when a segment that the catalogue has is not at the place.
+    vanished: Notify,
 }
 
 impl Sealed {
@@ -73,6 +81,7 @@ impl Sealed {
             opened: Mutex::default(),
             decoded: Mutex::default(),
             loaded: watch::Sender::new(false),
+            vanished: Notify::new(),
         }
     }
 
@@ -179,27 +188,9 @@ impl Sealed {
             any || catalogue.sealing.contains(&job)
         };
         if needed {
-            let note = Name::new(epoch);
-            self.place.put(name::DELETED, &note.to_string(), Bytes::from(format!("{job}\n"))).await?;
-            self.lock().bury(job, note);
-        }
-        Ok(())
-    }
-
-    /// Removes segments in which everything was deleted, and the notes of deletions that say nothing any more. What fails
-    /// is tried again later. For a leader; not beside a [`Sealed::load`].
-    pub(super) async fn reclaim(&self) -> Result<(), Error> {
-        loop {
-            let Some((number, name)) = self.lock().dead() else { break };
-            self.place.delete(name::SEGMENTS, &name.to_string()).await?;
-            self.lock().drop_segment(number);
-            // As long as it is open the disk holds its bytes.
-            lock(&self.opened).forget(number);
-            tracing::debug!(segment = %name, "segment removed: all in it was deleted");
-        }
-        let needless = self.lock().deleted.take_empty(WallTime(clock::wall_millis()));
-        for note in needless {
-            self.place.delete(name::DELETED, &note.to_string()).await?;
+            let (note, at) = (Name::new(epoch), WallTime(clock::wall_millis()));
+            self.place.put(name::DELETED, &note.to_string(), Bytes::from(Graves::line(job, at))).await?;
+            self.lock().bury(job, at, note);
         }
         Ok(())
     }
@@ -227,6 +218,11 @@ impl Sealed {
             match looked {
                 Ok(Some(found)) => return Ok(Some(found)),
                 Ok(None) | Err(_) if before != Some(number) => before = Some(number),
+                // Another coordinator has merged it: what is at the place is looked at now, and the reader comes again.
+                Err(error) if error.is_gone() => {
+                    self.vanished.notify_one();
+                    return Err(Error::NotLoaded);
+                }
                 looked => return looked,
             }
         }

@@ -79,6 +79,11 @@ impl Place {
         Self { store, prefix, folder, runtime: Handle::current(), reads }
     }
 
+    /// The folder, where it is one.
+    pub(super) fn local(&self) -> Option<&FilePath> {
+        self.folder.as_deref()
+    }
+
     /// The last parts of the names of what is in `folder`, and the sizes.
     pub(super) async fn list(&self, folder: &str) -> Result<Vec<(String, u64)>, Error> {
         let prefix = self.prefix.clone().join(folder);

@@ -1,5 +1,7 @@
 //! Whether a segment has what the plain files have.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crc32fast::Hasher;
 use dockmgr_archive::{Frame, Segment};
 use dockmgr_core::ids::AttemptId;
@@ -43,10 +45,31 @@ impl Sum {
         }
     }
 
-    fn finish(self) -> Option<(u32, u32, Offsets, u64, End)> {
+    fn finish(self) -> Option<Total> {
         let Self { stdout, stderr, offsets, times, end, torn } = self;
         end.filter(|_| !torn).map(|end| (stdout.finalize(), stderr.finalize(), offsets, times, end))
     }
+}
+
+/// Checksums of both streams, where they end, a sum of the times, and the end.
+type Total = (u32, u32, Offsets, u64, End);
+
+/// What a segment has of each of `attempts`; `None` for one that is not whole. Reads each of their frames once. Blocks.
+pub(super) fn totals(
+    segment: &Segment<Stored>,
+    attempts: &BTreeSet<AttemptId>,
+) -> Result<BTreeMap<AttemptId, Option<Total>>, dockmgr_archive::Error> {
+    let mut sums = BTreeMap::<AttemptId, Sum>::new();
+    for (at, entry) in segment.frames().iter().enumerate() {
+        if entry.sections.iter().any(|section| attempts.contains(&section.attempt)) {
+            for (attempt, entry) in segment.frame(at)?.entries() {
+                if attempts.contains(&attempt) {
+                    sums.entry(attempt).or_default().add(&entry);
+                }
+            }
+        }
+    }
+    Ok(sums.into_iter().map(|(attempt, sum)| (attempt, sum.finish())).collect())
 }
 
 /// Compares attempts of a segment with their plain files.
