@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use dockmgr_core::ids::Epoch;
 
 use super::super::sealed::test_s3::S3Server;
-use super::super::sealing_tests::{id, keep, open_at, sealed, text};
+use super::super::sealing_tests::{id, job, keep, open_at, sealed, text};
 use super::super::*;
 use super::*;
 
@@ -66,6 +66,10 @@ async fn what_is_whole_is_sound_on_a_folder_and_in_s3() {
         assert_eq!((report.problems, problems), (0, Vec::new()));
         assert!(report.is_sound() && report.segments >= 1 && report.frames >= 2, "{report}");
         assert_eq!((report.attempts, report.files), (4, 1));
+        let (store, stop) = open_at(&root, at);
+        store.delete_job(job(1)).await.expect("deleted");
+        stop.cancel();
+        assert_eq!(look(&root, at, false).await, (report, Vec::new()), "a note of what was deleted is sound");
     }
     let nowhere = fsck(&dir.path().join("none"), None, false, &mut |_| ()).await;
     nowhere.expect_err("a folder that is not there is not sound");

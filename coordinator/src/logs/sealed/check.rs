@@ -184,7 +184,10 @@ async fn check_notes(place: &Place, teller: &mut Teller<'_>) -> Result<(), Error
             Err(error) => teller.tell(&Problem::new(shown, format!("cannot be read: {}", Chain(&error)))),
             Ok(bytes) => {
                 let lines = String::from_utf8_lossy(&bytes);
-                if lines.is_empty() || lines.lines().any(|line| line.parse::<JobId>().is_err()) {
+                // A newer program may say more of a job.
+                let is_job =
+                    |line: &str| line.split(' ').next().is_some_and(|word| word.parse::<JobId>().is_ok());
+                if lines.is_empty() || !lines.lines().all(is_job) {
                     teller.tell(&Problem::new(shown, "not a list of jobs"));
                 }
             }
