@@ -50,7 +50,7 @@ impl Frame {
     /// The stretches of output, a section's stdout before its stderr, empty ones left out.
     pub fn runs(&self) -> impl Iterator<Item = Run> {
         let both = |part| Stream::ALL.into_iter().map(move |stream| Run::of(part, stream));
-        self.parts.iter().flat_map(both).filter(|run| !run.bytes.is_empty())
+        self.parts.iter().enumerate().flat_map(both).filter(|run| !run.bytes.is_empty())
     }
 
     /// What was kept, in the order in which it was kept. Neighbouring records of a stream and a time are one, and no

@@ -46,6 +46,22 @@ pub(crate) fn made_up(len: usize) -> Vec<Text> {
     ]
 }
 
+/// What services write, in so many parts of `len` bytes, each different.
+pub(crate) fn service_batches(len: usize, count: usize) -> Vec<Text> {
+    let mut rng = Rng::with_seed(11);
+    let mut line = 0;
+    let mut batch = || {
+        let mut text = String::with_capacity(len + 1024);
+        while text.len() < len {
+            text.push_str(&service(&mut rng, line));
+            text.push('\n');
+            line += 1;
+        }
+        Text { name: "service".to_owned(), bytes: text.into(), lines_an_attempt: usize::MAX }
+    };
+    (0..count).map(|_| batch()).collect()
+}
+
 /// The text of a file, as one attempt.
 pub(crate) fn of_file(path: &Path) -> io::Result<Text> {
     let mut bytes = std::fs::read(path)?;

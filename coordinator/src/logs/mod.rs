@@ -39,6 +39,7 @@ pub use error::Error;
 pub(crate) use error::run;
 pub use fsck::{Problem, Report, fsck};
 pub(crate) use reader::LogReader;
+pub(crate) use sealed::{Number as SegmentNumber, Segment, Whereabouts};
 pub use sealed::{OpenFrame, S3, SealedAt, SealedFrame};
 pub use sealer::Sealing;
 pub(crate) use sealer::SealingNow;

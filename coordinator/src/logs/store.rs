@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use super::error::run;
 use super::files::Files;
-use super::sealed::{OpenFrame, Place, Sealed, SealedAt, SealedFrame};
+use super::sealed::{Number, OpenFrame, Place, Sealed, SealedAt, SealedFrame, Segment, Whereabouts};
 use super::sealer::{self, Ended, Meter, Sealing, SealingNow};
 use super::writer::{Sharing, Writer};
 use super::{AttemptLog, Error, LogReader, layout, syncer};
@@ -263,6 +263,22 @@ impl LogStore {
     /// Opens one of [`LogStore::sealed_frames`]; `None` if it is gone and what it had is in another one. Blocks.
     pub fn open_frame(&self, frame: &SealedFrame) -> Result<Option<OpenFrame>, Error> {
         self.shared.sealed.open_frame(frame)
+    }
+
+    /// Where to look for output of each of these attempts from `since` on and before `until`. It may be somewhere else a
+    /// moment later: who finds no segment asks again.
+    pub(crate) async fn whereabouts(
+        &self,
+        attempts: impl Iterator<Item = AttemptId>,
+        times: (Option<WallTime>, Option<WallTime>),
+    ) -> Result<Vec<Whereabouts>, Error> {
+        self.shared.sealed.ready().await?;
+        Ok(self.shared.sealed.whereabouts(attempts, times))
+    }
+
+    /// A segment by its number; `None` if it is gone: all in it was deleted, or is in another one. Blocks.
+    pub(crate) fn segment(&self, number: Number) -> Result<Option<Arc<Segment>>, Error> {
+        self.shared.sealed.segment(number)
     }
 
     /// Whether a segment has the output of `attempt`.

@@ -2,7 +2,8 @@
 //!
 //! A line belongs to one stream and may span records; its time is that of the record with its first byte. One longer than
 //! [`MAX_LINE`] is given out in pieces of that size, so that memory stays bounded; where they are cut depends on the line
-//! alone, not on its records.
+//! alone, not on its records. Each piece has the time of its own first byte, so that who keeps output in parts can look at
+//! one part without the others.
 
 use memchr::memchr;
 
@@ -127,7 +128,7 @@ impl Unfinished {
         let mut rest = bytes;
         while !rest.is_empty() {
             if self.held.is_empty() {
-                (self.offset, self.time) = (offset, if self.cut { self.time } else { time });
+                (self.offset, self.time) = (offset, time);
             }
             let room = MAX_LINE - self.held.len();
             let within = &rest[..rest.len().min(room)];

@@ -44,6 +44,7 @@ mod regex;
 mod scan;
 mod severity;
 mod sieve;
+mod stretch;
 mod text;
 mod tokens;
 
@@ -54,6 +55,7 @@ pub use needs::Needs;
 pub use query::Query;
 pub use scan::{Finder, Scan, Times};
 pub use severity::{Severity, severity};
+pub use stretch::Stretch;
 pub use tokens::{fold, tokens};
 
 /// Longest query that is read, in bytes.

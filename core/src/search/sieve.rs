@@ -1,7 +1,9 @@
 //! Which lines of a whole block of text may match, found with one regular expression over all of them: looking at lines
 //! one by one costs more than reading them.
 
-use regex::bytes::{Regex as Compiled, RegexBuilder};
+use regex_automata::Input;
+use regex_automata::meta::{self, Regex as Compiled};
+use regex_syntax::hir::literal::Extractor;
 use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind};
 use regex_syntax::hir::{Look, Repetition};
 
@@ -9,6 +11,14 @@ use super::expr::{Expr, Term};
 
 /// Most memory of the expression, in bytes: as much as of all that a query may have.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
+/// Most memory of a table that is made of the whole expression in advance, in bytes; making a larger one takes longer than
+/// it saves.
+const MAX_TABLE: usize = 256 * 1024;
+/// Most states of an expression for which such a table is tried.
+const MAX_STATES: usize = 100;
+/// So many bytes of each text, or so few texts, are worth looking for first.
+const WORTH_LEN: usize = 3;
+const WORTH_COUNT: usize = 3;
 
 /// An expression of which every matching line has a match, and each match lies within one line.
 #[derive(Debug, Clone)]
@@ -29,19 +39,21 @@ impl Sieve {
     /// Makes one for a query; `None` where every line must be looked at.
     pub(super) fn of(query: &Expr) -> Option<Self> {
         let must = query.must()?;
-        // Unicode classes are printed as such; text and folded case as bytes.
-        let compiled = RegexBuilder::new(&must.hir.to_string())
-            .size_limit(MAX_SIZE)
-            .dfa_size_limit(MAX_SIZE)
-            .build()
-            .ok()?;
+        let config = Compiled::config()
+            .utf8_empty(false)
+            .nfa_size_limit(Some(MAX_SIZE))
+            .hybrid_cache_capacity(MAX_SIZE)
+            .dfa_size_limit(Some(MAX_TABLE))
+            .dfa_state_limit(Some(MAX_STATES))
+            .auto_prefilter(begins_rarely(&must.hir));
+        let compiled = meta::Builder::new().configure(config).build_from_hir(&must.hir).ok()?;
         Some(Self { compiled, is_exact: matches!(query, Expr::Term(Term::Regex(_))) })
     }
 
     /// Somewhere in the first line that has a match, at or behind `from`, which must be the begin of a line; the place may
     /// be the line's end.
     pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
-        self.compiled.shortest_match_at(text, from)
+        self.compiled.search_half(&Input::new(text).range(from..).earliest(true)).map(|found| found.offset())
     }
 }
 
@@ -85,6 +97,16 @@ impl Term {
             | Self::Stream(_) => None,
         }
     }
+}
+
+/// Whether it saves time to look for the texts that a match begins with before anything else: many short ones are
+/// everywhere, and finding each of them costs more than reading on.
+fn begins_rarely(hir: &Hir) -> bool {
+    let mut begins = Extractor::new().extract(hir);
+    begins.optimize_for_prefix_by_preference();
+    begins.literals().is_none_or(|texts| {
+        texts.len() <= WORTH_COUNT || texts.iter().all(|text| text.as_bytes().len() >= WORTH_LEN)
+    })
 }
 
 /// One of these texts, upper and lower case of ASCII letters being the same.

@@ -29,13 +29,14 @@ mod s3;
 mod source;
 #[cfg(test)]
 pub(super) mod test_s3;
+mod whereabouts;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use dockmgr_archive::{Frame, Segment};
+use dockmgr_archive::Frame;
 use dockmgr_core::ids::{AttemptId, Epoch, JobId};
 use dockmgr_core::log::Progress;
 use dockmgr_core::time::WallTime;
@@ -43,11 +44,12 @@ use dockmgr_support::clock;
 use tokio::sync::{Notify, watch};
 
 use super::Error;
-use catalogue::{Catalogue, Number};
+use catalogue::Catalogue;
 use graves::Graves;
 use name::Name;
 use opened::{Decoded, Opened};
 
+pub(crate) use catalogue::Number;
 pub(super) use check::check;
 pub(super) use cursor::SealedCursor;
 pub use frames::{OpenFrame, SealedFrame};
@@ -56,6 +58,10 @@ pub(crate) use place::Place;
 pub use place::SealedAt;
 pub use s3::S3;
 pub(crate) use source::Stored;
+pub(crate) use whereabouts::Whereabouts;
+
+/// A stored segment.
+pub(crate) type Segment = dockmgr_archive::Segment<Stored>;
 
 /// How long a reader waits for the catalogue after a start, before it hears that it should come again.
 const LOADING: Duration = Duration::from_secs(10);
@@ -204,7 +210,7 @@ impl Sealed {
     pub(super) fn find<T>(
         &self,
         attempt: AttemptId,
-        mut look: impl FnMut(&Segment<Stored>, Number) -> Result<T, Error>,
+        mut look: impl FnMut(&Segment, Number) -> Result<T, Error>,
     ) -> Result<Option<T>, Error> {
         let mut before = None;
         loop {
@@ -229,7 +235,7 @@ impl Sealed {
     }
 
     /// An open segment; `None` if there is none of this number any more. Blocks.
-    fn open(&self, number: Number) -> Result<Option<Arc<Segment<Stored>>>, Error> {
+    fn open(&self, number: Number) -> Result<Option<Arc<Segment>>, Error> {
         if let Some(segment) = lock(&self.opened).get(number) {
             return Ok(Some(segment));
         }
@@ -243,7 +249,7 @@ impl Sealed {
     }
 
     /// A frame of an open segment. Blocks.
-    fn frame(&self, number: Number, segment: &Segment<Stored>, at: usize) -> Result<Arc<Frame>, Error> {
+    fn frame(&self, number: Number, segment: &Segment, at: usize) -> Result<Arc<Frame>, Error> {
         if let Some(frame) = lock(&self.decoded).get((number, at)) {
             return Ok(frame);
         }
@@ -262,7 +268,7 @@ impl Sealed {
 pub(super) struct Fresh {
     name: Name,
     len: u64,
-    pub(super) segment: Arc<Segment<Stored>>,
+    pub(super) segment: Arc<Segment>,
 }
 
 impl Fresh {

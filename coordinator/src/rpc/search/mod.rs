@@ -1,27 +1,32 @@
 //! `SearchLogs`: lines found in the output of all jobs, in order, with counts.
 //!
 //! ```text
-//!   candidates (attempts the query leaves) -> scans, a few at a time, each in slices on a blocking thread
-//!        -> found (the best hits and the counts) -> when all were scanned: hits with their context, one by one -> done
+//!   candidates (attempts the query leaves) -> feed (by where they are) -> work, a little at a time, in slices on blocking
+//!        threads: plain files record by record, segments frame by frame, those left out that cannot have a hit
+//!        -> found (the best hits and the counts) -> when all was done: hits with their context, one by one -> done
 //! ```
 //!
 //! Owns the plan and the bounds of a search; the language is `core::search`'s, the bytes are `logs`'. The output of running
 //! jobs is searched as it stands when its turn comes.
 //!
 //! Invariant: what a search holds in memory does not depend on what is kept: a window of attempts, a piece of each that
-//! is scanned, and as many hits as fit [`wanted::HITS_BYTES`].
+//! is looked through, and as many hits as fit [`wanted::HITS_BYTES`].
 //!
 //! Invariant: nothing is scanned for a reader who does not read: the response stream itself drives the search.
 
 mod candidates;
 mod context;
+mod feed;
 mod found;
 mod histogram;
 mod place;
 mod running;
 mod scan;
+mod segment;
+mod shared;
 mod source;
 mod wanted;
+mod work;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -81,3 +86,6 @@ impl SearchDesk {
         Ok(Box::pin(steps))
     }
 }
+
+#[cfg(test)]
+mod tests;

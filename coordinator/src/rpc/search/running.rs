@@ -10,7 +10,6 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use dockmgr_proto::v1::{self, search_logs_response::Event};
-use dockmgr_support::error_chain::Chain;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -19,32 +18,31 @@ use tokio::time::Instant;
 use tonic::Status;
 
 use super::candidates::Candidates;
+use super::feed::Feed;
 use super::found::{Found, Hit};
 use super::place::{self, Place};
-use super::scan::{Shared, scan};
+use super::shared::Shared;
 use super::wanted::Wanted;
 use super::{context, scans};
 use crate::controller::Handle;
-use crate::logs::{self, LogStore};
+use crate::logs::LogStore;
 
 /// Longest time of the scans of one search: hundreds of GiB, and nobody waits longer for an answer.
 const LONGEST: Duration = Duration::from_secs(300);
 /// How often the client hears how far a search has come: a person sees that it moves, and no proxy takes it for idle.
 const TELL: Duration = Duration::from_millis(500);
+
 /// A search. Dropping it ends its scans.
 pub(super) struct Running {
-    store: LogStore,
     shared: Arc<Shared>,
-    threads: Arc<Semaphore>,
-    /// Attempts under way at a time: one for each thread, and as many that are being opened.
+    /// Pieces of work under way at a time: one for each thread, and as many that are being opened.
     window: usize,
-    candidates: Candidates,
-    scans: FuturesUnordered<BoxFuture<'static, Result<(), logs::Error>>>,
-    /// All attempts are under way or were looked at.
+    feed: Feed,
+    scans: FuturesUnordered<BoxFuture<'static, ()>>,
+    /// All work is under way or was done.
     all_begun: bool,
     deadline: Instant,
     tell_at: Instant,
-    unreadable: u64,
     incomplete: bool,
     stage: Stage,
 }
@@ -64,19 +62,16 @@ impl Running {
         threads: Arc<Semaphore>,
     ) -> Result<Self, Status> {
         let candidates = Candidates::new(handle, store.clone(), wanted.query.clone()).await?;
-        let shared = Arc::new(Shared::new(wanted));
+        let shared = Arc::new(Shared::new(store, wanted, threads));
         let now = Instant::now();
         Ok(Self {
-            store,
+            feed: Feed::new(candidates, Arc::clone(&shared)),
             shared,
             window: 2 * scans(),
-            threads,
-            candidates,
             scans: FuturesUnordered::new(),
             all_begun: false,
             deadline: now + LONGEST,
             tell_at: now + TELL,
-            unreadable: 0,
             incomplete: false,
             stage: Stage::Scanning,
         })
@@ -97,10 +92,10 @@ impl Running {
                         self.stage = Stage::Done;
                         return Ok(Some(Event::Done(self.done(next_page))));
                     };
-                    match context::message(&self.store, &self.shared.wanted, place, hit).await {
+                    match context::message(&self.shared.store, &self.shared.wanted, place, hit).await {
                         Ok(message) => return Ok(Some(Event::Hit(message))),
                         // It was there a moment ago: its job was deleted.
-                        Err(error) => self.missed(&error),
+                        Err(error) => self.shared.missed(place.attempt, &error),
                     }
                 }
                 Stage::Done => return Ok(None),
@@ -112,24 +107,16 @@ impl Running {
     async fn scan(&mut self) -> Result<Option<v1::SearchProgress>, Status> {
         loop {
             while !self.all_begun && self.scans.len() < self.window {
-                match self.candidates.next().await? {
+                match self.feed.next().await? {
                     None => self.all_begun = true,
-                    Some(candidate) => {
-                        let (store, shared) = (self.store.clone(), Arc::clone(&self.shared));
-                        let threads = Arc::clone(&self.threads);
-                        self.scans.push(Box::pin(scan(store, shared, threads, candidate)));
-                    }
+                    Some(work) => self.scans.push(Box::pin(work.run(Arc::clone(&self.shared)))),
                 }
             }
             tokio::select! {
-                // An attempt was looked through, or none is left.
-                ended = self.scans.next() => match ended {
-                    Some(Ok(())) => {}
-                    Some(Err(error)) => self.missed(&error),
-                    None => {
-                        self.give();
-                        return Ok(None);
-                    }
+                // Something was looked through, or nothing is left.
+                ended = self.scans.next() => if ended.is_none() {
+                    self.give();
+                    return Ok(None);
                 },
                 // It takes too long.
                 () = tokio::time::sleep_until(self.deadline) => {
@@ -149,7 +136,7 @@ impl Running {
 
     /// Turns to the hits.
     fn give(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
+        self.shared.stop();
         let (hits, more) = self.found().take_best();
         let question = &self.shared.wanted.question;
         let last = hits.last().filter(|_| more).map(|(place, _)| place::to_token(question, *place));
@@ -159,7 +146,7 @@ impl Running {
     fn progress(&self) -> v1::SearchProgress {
         v1::SearchProgress {
             scanned_bytes: self.shared.bytes.load(Ordering::Relaxed),
-            scanned_attempts: self.shared.attempts.load(Ordering::Relaxed),
+            scanned_attempts: self.shared.attempts(),
             hits: self.found().hits,
         }
     }
@@ -176,15 +163,7 @@ impl Running {
             buckets,
             bucket_millis,
             incomplete: self.incomplete,
-            unreadable_attempts: self.unreadable,
-        }
-    }
-
-    /// Takes note of output that could not be read. That of a job which was deleted meanwhile is none.
-    fn missed(&mut self, error: &logs::Error) {
-        if !matches!(error, logs::Error::Deleted) {
-            tracing::warn!(error = %Chain(error), "output could not be searched");
-            self.unreadable += 1;
+            unreadable_attempts: self.shared.unreadable(),
         }
     }
 
@@ -195,6 +174,6 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.shared.stopped.store(true, Ordering::Relaxed);
+        self.shared.stop();
     }
 }
