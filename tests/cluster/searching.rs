@@ -60,6 +60,68 @@ async fn hits_are_what_a_naive_scan_of_the_same_bytes_finds() {
 }
 
 #[tokio::test]
+async fn packed_output_is_found_as_before_by_every_question_also_after_a_kill() {
+    let mut cluster = Cluster::builder().coordinator_args(&["--seal-after", "10ms"]).start().await;
+    let script = "for i in $(seq 1 2000); do echo line $i; done; echo '{\"level\":\"error\",\"user\":{\"id\":42}}' >&2";
+    let loud = cluster.submit(["--wait", "--name", "loud", "-l", "team=a", script]).await;
+    let array =
+        cluster.submit(["--wait", "--array", "0-9", "echo line of a task; echo level=warn ms=7"]).await;
+    let failed = cluster.submit(["echo line 7 of another; exit 3"]).await;
+    cluster.wait(failed).await.expect_code(3);
+    let folder = cluster.coordinator_folder().join("logs");
+    let packed = async || {
+        wait_until("all output to be packed", STEP_LIMIT, async || {
+            let left = [loud, array, failed].into_iter().find(|job| folder.join(job.to_string()).exists());
+            left.map_or(Ok(()), |job| Err(format!("job {job} has plain files")))
+        })
+        .await;
+    };
+    for kill in [true, false] {
+        packed().await;
+        assert_eq!(hits(&cluster, &["line 7"]).await, ["line 7", "line 7 of another"]);
+        assert_eq!(hits(&cluster, &["level:error", "user.id=42"]).await.len(), 1);
+        assert_eq!(hits(&cluster, &["ms<8", "level>=warn", "--job", &format!("{array}.3")]).await.len(), 1);
+        assert_eq!(
+            hits(&cluster, &["/^line [0-9]+ /", "--reason", "exited", "--state", "failed"]).await.len(),
+            1
+        );
+        assert_eq!(hits(&cluster, &["line", "--reason", "oom"]).await, Vec::<String>::new());
+        assert_eq!(hits(&cluster, &["line", "--since", "1h", "--until", "30m"]).await, Vec::<String>::new());
+        assert_eq!(
+            hits(&cluster, &["-C", "1", "\"line 1500\"", "--name", "lo*", "-l", "team=a"]).await,
+            ["line 1499", "line 1500", "line 1501"]
+        );
+        assert_eq!(cluster.cli(["search", "--count", "line OR ms"]).ok().await.text(), "2021");
+        if kill {
+            cluster.kill_coordinator().await;
+            cluster.start_coordinator().await;
+        }
+    }
+    let page = async |token: &str| -> Vec<serde_json::Value> {
+        let args = [
+            "search",
+            "-o",
+            "jsonl",
+            "--oldest-first",
+            "--limit",
+            "3",
+            "--name",
+            "loud",
+            "--page-token",
+            token,
+            "line",
+        ];
+        let text = cluster.cli(args).ok().await.text();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let first = page("").await;
+    let token = first[1]["hit"]["pageToken"].as_str().expect("a token");
+    let numbers: Vec<_> =
+        page(token).await.iter().map(|hit| hit["hit"]["line"]["number"].to_string()).collect();
+    assert_eq!(numbers, ["\"3\"", "\"4\"", "\"5\"", "null"], "what follows the second hit, and the end");
+}
+
+#[tokio::test]
 async fn more_hits_than_a_page_come_in_order_and_none_twice() {
     let cluster = Cluster::fake().await;
     cluster.submit(["--wait", "seq 1 2500"]).await;

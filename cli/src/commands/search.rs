@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// Only attempts in this state: active, running, succeeded, failed, ...
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
+    /// Only attempts that ended for this reason: exited, oom, timeout, ...
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
     /// Only one stream
     #[arg(long, value_enum)]
     stream: Option<Stream>,
@@ -73,6 +76,9 @@ pub(crate) struct Args {
     /// Most hits
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
+    /// Go on behind a hit: the pageToken that -o jsonl gave it, or the nextPageToken of the end
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["count", "histogram"])]
+    page_token: Option<String>,
     /// The oldest hits first
     #[arg(long)]
     oldest_first: bool,
@@ -129,6 +135,7 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
         lines_after: around.unwrap_or(args.after),
         histogram_buckets: if args.histogram { BUCKETS } else { 0 },
         count_only: only_counts,
+        page_token: args.page_token.clone().unwrap_or_default(),
         split: match args.by {
             None => SearchSplit::Unspecified,
             Some(By::Level) => SearchSplit::Level,
@@ -165,6 +172,7 @@ async fn query(client: &Client, args: &Args, asked: &Query) -> Result<String, Fa
     parts.extend(args.node.as_deref().map(|node| format!("node:{}", quoted(node))));
     parts.extend(args.label.iter().map(|label| format!("label:{}={}", label.key, label.value)));
     parts.extend(args.state.as_deref().map(|state| format!("state:{}", quoted(state))));
+    parts.extend(args.reason.as_deref().map(|reason| format!("reason:{}", quoted(reason))));
     parts.extend(args.attempt.map(|attempt| format!("attempt:{attempt}")));
     parts.extend(args.stream.map(|stream| match stream {
         Stream::Stdout => "stream:stdout".to_owned(),
