@@ -15,7 +15,7 @@ cluster-cli runs commands in Docker containers on whichever machine of a cluster
   cluster-cli run 'seq 100 | shuf | head -3'     run, show the output, exit with its code
   cluster-cli submit --array 1-100 -- ./work     queue a hundred tasks, print the job number
 
-Look:   ps, describe JOB, logs [-f] JOB, search QUERY, events, node ls
+Look:   top, ps, describe JOB, logs [-f] JOB, search QUERY, events, node ls
 Steer:  stop JOB, kill JOB, wait JOB, retry JOB, rm JOB, prune
 Help:   cluster-cli --help, cluster-cli COMMAND --help, cluster-cli doctor
 ";

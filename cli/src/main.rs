@@ -18,6 +18,7 @@ mod parse;
 mod settings;
 mod spec;
 mod terminal;
+mod top;
 
 use std::process::ExitCode;
 

@@ -16,6 +16,7 @@
 
 mod banner;
 mod call;
+mod cluster;
 mod connection;
 mod error;
 mod events;

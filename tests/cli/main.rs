@@ -6,4 +6,5 @@ mod request_rows;
 mod settings_rows;
 mod spec_rows;
 mod terminal;
+mod top;
 mod wire_rows;

@@ -26,25 +26,29 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
-    let client = reach.connect().await?;
-    let answer = client.get_job(GetJobRequest { job: args.job.job.clone(), explain: true }).await?;
+    output::print(&page(&reach.connect().await?, &args.job).await?)?;
+    Ok(0)
+}
+
+/// What is known of a job, for people; hostile text in it is made harmless.
+pub(crate) async fn page(client: &Client, wanted: &JobRef) -> Result<String, Failure> {
+    let answer = client.get_job(GetJobRequest { job: wanted.job.clone(), explain: true }).await?;
     let job = answer.job.as_ref().ok_or_else(|| super::missing("job"))?;
     let mut page = summary(job, &answer);
-    let shown = match args.job.task {
-        Some(_) => Some(task(&client, &args.job).await?),
+    let shown = match wanted.task {
+        Some(_) => Some(task(client, wanted).await?),
         None => job.task.clone(),
     };
     match &shown {
         Some(task) => {
             attempts(&mut page, task);
-            place(&mut page, &client, job.id, task).await?;
+            place(&mut page, client, job.id, task).await?;
         }
-        None => array(&mut page, &client, job).await?,
+        None => array(&mut page, client, job).await?,
     }
     waits(&mut page, &answer.verdicts);
-    events(&mut page, &newest_events(&client, job).await?);
-    output::print(&page)?;
-    Ok(0)
+    events(&mut page, &newest_events(client, job).await?);
+    Ok(page)
 }
 
 /// One task by `42.7`.

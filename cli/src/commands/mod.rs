@@ -4,7 +4,7 @@
 
 mod completion;
 mod context;
-mod describe;
+pub(crate) mod describe;
 mod dev;
 mod doctor;
 mod events;
@@ -21,6 +21,7 @@ mod run;
 mod search;
 mod stop;
 mod submit;
+mod top;
 mod version;
 mod wait;
 
@@ -63,6 +64,8 @@ pub(crate) enum Command {
     Node(node::Args),
     /// Show what happens in the cluster
     Events(events::Args),
+    /// Show workers and jobs on one screen, live
+    Top(top::Args),
     /// Start a cluster on this machine
     Dev(dev::Args),
     /// Look for what is wrong
@@ -107,6 +110,7 @@ impl Command {
             Self::Prune(args) => prune::execute(reach, args).await,
             Self::Node(args) => node::execute(reach, args).await,
             Self::Events(args) => events::execute(reach, args).await,
+            Self::Top(args) => top::execute(reach, args).await,
             Self::Dev(args) => dev::execute(args).await,
             Self::Doctor(args) => doctor::execute(reach, args).await,
             Self::Version(args) => version::execute(reach, args).await,
