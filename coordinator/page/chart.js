@@ -1,6 +1,6 @@
 // Stacked bars over time, as SVG; with `onrange` a stretch of them can be picked by dragging or with the keys.
 
-import { h, svg } from "./dom.js";
+import { h, put, svg } from "./dom.js";
 import { count } from "./format.js";
 
 const WIDTH = 720;
@@ -33,8 +33,9 @@ export function chart(bars, { title, onrange }) {
   picture.append(svg("line", { x1: 0, x2: WIDTH, y1: BASE + 0.5, y2: BASE + 0.5, class: "axis", "vector-effect": "non-scaling-stroke" }));
   const axis = h("div", { class: "axis-labels", "aria-hidden": "true" },
     ticks(bars).map((bar) => h("span", {}, bar.label)));
-  const box = h("div", { class: "chart-box" }, h("span", { class: "chart-top soft" }, total > 0 ? `max ${count(most)}` : ""), picture, axis);
-  if (onrange) drag(box, picture, bars.length, onrange);
+  const keys = onrange ? { tabindex: "0", role: "group", "aria-label": `${title}: arrow keys choose, Shift widens, Enter zooms` } : {};
+  const box = h("div", { class: "chart-box", ...keys }, h("span", { class: "chart-top soft" }, total > 0 ? `max ${count(most)}` : ""), picture, axis);
+  if (onrange) pickable(box, picture, bars, onrange);
   return box;
 }
 
@@ -44,31 +45,61 @@ function ticks(bars) {
   return Array.from({ length: shown }, (_, n) => bars[Math.round((n * (bars.length - 1)) / Math.max(1, shown - 1))]);
 }
 
-function drag(box, picture, bars, onrange) {
-  box.classList.add("pickable");
+/** Lets a stretch be picked: with the pointer, or with the arrow keys, Shift and Enter. */
+function pickable(box, picture, bars, onrange) {
+  const last = bars.length - 1;
   const shade = svg("rect", { y: 0, height: BASE, class: "picked", width: 0 });
+  const told = h("span", { class: "chart-told soft", role: "status" });
   picture.append(shade);
+  box.classList.add("pickable");
+  box.append(told);
+  let held = false;
   let from = null;
+  let to = null;
+  const range = () => [Math.min(from, to), Math.max(from, to)];
+  const paint = () => {
+    const [first, end] = from === null ? [0, -1] : range();
+    shade.setAttribute("x", String((first * WIDTH) / bars.length));
+    shade.setAttribute("width", String(((end - first + 1) * WIDTH) / bars.length));
+    const lines = bars.slice(first, end + 1).reduce((sum, bar) => sum + bar.parts.reduce((all, [, , number]) => all + number, 0), 0);
+    put(told, from === null ? "" : `${bars[first].label}${end > first ? ` to ${bars[end].label}` : ""}: ${count(lines)}`);
+  };
   const place = (event) => {
     const area = picture.getBoundingClientRect();
-    return Math.min(bars - 1, Math.max(0, Math.floor(((event.clientX - area.left) / area.width) * bars)));
+    return Math.min(last, Math.max(0, Math.floor(((event.clientX - area.left) / area.width) * bars.length)));
   };
-  const paint = (to) => {
-    const step = WIDTH / bars;
-    shade.setAttribute("x", String(Math.min(from, to) * step));
-    shade.setAttribute("width", String((Math.abs(to - from) + 1) * step));
+  const clear = () => {
+    held = false;
+    from = to = null;
+    paint();
   };
   picture.addEventListener("pointerdown", (event) => {
-    from = place(event);
+    held = true;
+    from = to = place(event);
     picture.setPointerCapture(event.pointerId);
-    paint(from);
+    paint();
   });
-  picture.addEventListener("pointermove", (event) => from !== null && paint(place(event)));
-  picture.addEventListener("pointerup", (event) => {
-    if (from === null) return;
-    const to = place(event);
-    const range = [Math.min(from, to), Math.max(from, to)];
-    from = null;
-    onrange(...range);
+  picture.addEventListener("pointermove", (event) => {
+    if (!held) return;
+    to = place(event);
+    paint();
+  });
+  picture.addEventListener("pointercancel", clear);
+  picture.addEventListener("pointerup", () => {
+    if (!held) return;
+    const picked = range();
+    clear();
+    onrange(...picked);
+  });
+  const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -bars.length, End: bars.length };
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") clear();
+    else if (event.key === "Enter" && from !== null) onrange(...range());
+    else if (steps[event.key]) {
+      event.preventDefault();
+      to = Math.min(last, Math.max(0, (to ?? bars.length) + steps[event.key]));
+      if (!event.shiftKey || from === null) from = to;
+      paint();
+    }
   });
 }

@@ -70,3 +70,13 @@ export function confirmed(title, text, action) {
     dialog.showModal();
   });
 }
+
+/** Puts an address into the clipboard, or shows it where the browser does not allow that. */
+export async function copied(address) {
+  try {
+    await navigator.clipboard.writeText(address);
+    toast("The link is in the clipboard");
+  } catch {
+    toast(address);
+  }
+}

@@ -2,7 +2,7 @@
 
 import { act } from "./actions.js";
 import { blob, follow, get } from "./api.js";
-import { h, put, toast } from "./dom.js";
+import { copied, h, put, toast } from "./dom.js";
 import { between, bytes, command, cores, count, duration, jobState, span, state, when, word } from "./format.js";
 import { LogView } from "./logview.js";
 
@@ -21,7 +21,15 @@ export async function view({ root, parts: [reference], query, signal, fail }) {
   const tasks = h("div", { hidden: !isArray });
   const log = new LogView({
     title: isArray && task !== null ? `Output of task ${task}` : "Output",
-    actions: h("button", { type: "button", onclick: () => save(id, task) }, "Download"),
+    wanted: query.get("at") ?? undefined,
+    picked: (place) => {
+      query.set("at", place);
+      history.replaceState(null, "", `${location.pathname}?${query}`);
+    },
+    actions: [
+      h("button", { type: "button", onclick: () => copied(location.href) }, "Copy link"),
+      h("button", { type: "button", onclick: () => save(id, task) }, "Download"),
+    ],
   });
   const spec = h("details", { class: "panel" }, h("summary", {}, "Spec"), h("pre", { class: "code", tabindex: "0" }, JSON.stringify(job.spec, null, 2)));
   put(root, head, h("div", { class: "stack" }, facts, phases, tasks, log.element, spec));
@@ -45,7 +53,7 @@ export async function view({ root, parts: [reference], query, signal, fail }) {
   follow(`/jobs/${id}/logs`, { follow: true, taskIndex: task ?? undefined }, {
     each: (step) => log.take(step),
     reset: () => log.clear(),
-    ended: () => log.note("end of the output"),
+    ended: () => log.note(log.wanted ? "end of the output; the line of the address is not in it" : "end of the output"),
     signal,
   }).catch((error) => log.note(error.message));
   if (isArray) await drawTasks(tasks, job, query, signal);

@@ -1,4 +1,6 @@
 // Bytes of a job's output, as they come, to lines: per attempt and stream, whatever the pieces are cut into.
+//
+// The place of a line is `attempt.stream.offset`: it stays the same whatever else is shown.
 
 /** Longest line that is kept whole: the rest of it is counted and can be downloaded. */
 const LONGEST = 64 * 1024;
@@ -27,15 +29,16 @@ export class Lines {
     const key = `${name(attempt)}/${isError ? "err" : "out"}`;
     let stream = this.streams.get(key);
     if (!stream) {
-      stream = { decoder: new TextDecoder(), line: null };
+      stream = { decoder: new TextDecoder("utf-8", { ignoreBOM: true }), line: null };
       this.streams.set(key, stream);
     }
-    const text = stream.decoder.decode(raw(record.data), { stream: true });
+    const bytes = raw(record.data);
+    const begin = Number(record.offset ?? 0);
     let from = 0;
-    while (from < text.length) {
-      const to = text.indexOf("\n", from);
-      const part = text.slice(from, to < 0 ? text.length : to);
-      this.append(stream, part, record.time, isError);
+    while (from < bytes.length) {
+      const to = bytes.indexOf(0x0a, from);
+      const part = stream.decoder.decode(bytes.subarray(from, to < 0 ? bytes.length : to), { stream: to < 0 });
+      this.append(stream, part, record.time, isError, `${attempt?.attempt ?? 0}.${isError ? "err" : "out"}.${begin + from}`);
       if (to < 0) break;
       if (stream.line.text.endsWith("\r")) stream.line.text = stream.line.text.slice(0, -1);
       stream.line = null;
@@ -43,9 +46,9 @@ export class Lines {
     }
   }
 
-  append(stream, part, time, isError) {
+  append(stream, part, time, isError, place) {
     if (!stream.line) {
-      stream.line = { kind: "line", text: "", time, stream: isError ? "err" : "out", left: 0 };
+      stream.line = { kind: "line", text: "", time, stream: isError ? "err" : "out", left: 0, place };
       this.add(stream.line);
     }
     const room = LONGEST - stream.line.text.length;

@@ -1,6 +1,6 @@
 // Search in everything that jobs wrote: the query in the address, counts over time, lines as they are found.
 
-import { h, put, toast } from "./dom.js";
+import { copied, h, put, toast } from "./dom.js";
 import { bytes, count, duration } from "./format.js";
 import { chart } from "./chart.js";
 import { histogram, key, row, search, text } from "./search.js";
@@ -163,7 +163,14 @@ async function draw(panel, wanted, times, signal) {
   put(panel, chart(bars, { title: "Lines over time", onrange: zoom }),
     h("p", { class: "legend" },
       seen.parts.map(([name, tone], part) => h("span", {}, h("i", { class: `swatch ${tone}` }), `${count(seen.totals[part])} ${name}`)),
-      h("span", { class: "soft" }, `one bar is ${duration(span / bars.length)} · drag to zoom`)));
+      h("span", { class: "soft" }, `one bar is ${duration(span / bars.length)} · drag, or arrow keys and Enter, to zoom`),
+      wanted.from && h("button", { type: "button", onclick: () => go({ ...wanted, ...wider(seen.bars[0].from, seen.bars.at(-1).to) }) }, "Zoom out")));
+}
+
+/** Three times the stretch, the same middle. */
+function wider(from, to) {
+  const span = to - from;
+  return { from: new Date(from - span).toISOString(), to: new Date(Math.min(Date.now(), to + span)).toISOString() };
 }
 
 /** Saves every line that fits, oldest first. */
@@ -194,11 +201,5 @@ async function save(query, times) {
 /** A link to these very times: what is the last hour now is another one later. */
 async function share(wanted, times) {
   const query = new URLSearchParams({ q: wanted.q, split: wanted.split, from: times.sinceTime ?? "", to: times.untilTime ?? "", span: "all" });
-  const link = `${location.origin}/logs?${query}`;
-  try {
-    await navigator.clipboard.writeText(link);
-    toast("The link is in the clipboard");
-  } catch {
-    toast(link);
-  }
+  await copied(`${location.origin}/logs?${query}`);
 }

@@ -15,12 +15,14 @@ const MOST = 400_000;
 
 /** The view: `element` to show, `take(step)` for steps of a tail. */
 export class LogView {
-  constructor({ title, actions }) {
+  constructor({ title, actions, wanted, picked }) {
     this.rows = [];
+    this.wanted = wanted;
+    this.picked = picked;
     this.dropped = 0;
     this.following = true;
     this.drawn = false;
-    this.lines = new Lines((line) => this.rows.push(line));
+    this.lines = new Lines((line) => this.add(line));
     this.rowsBox = h("div", { class: "log-rows" });
     this.space = h("div", { class: "log-space" }, this.rowsBox);
     this.body = h("div", { class: "log-body", tabindex: "0", role: "region", "aria-label": "Output" }, this.space);
@@ -48,10 +50,39 @@ export class LogView {
 
   take(step) {
     this.lines.take(step);
-    if (this.rows.length > MOST) {
-      this.dropped += this.rows.length - MOST;
-      this.rows.splice(0, this.rows.length - MOST);
+    const over = this.rows.length - MOST;
+    if (over > 0) {
+      this.dropped += over;
+      this.rows.splice(0, over);
+      this.current = this.current >= over ? this.current - over : undefined;
     }
+    this.draw();
+  }
+
+  /** Takes a line in; the one that the address names is shown as soon as it is here. */
+  add(line) {
+    this.rows.push(line);
+    if (this.wanted && line.place === this.wanted) {
+      this.wanted = undefined;
+      this.show(this.rows.length - 1);
+    }
+  }
+
+  /** Marks a row and brings it into sight. */
+  show(at) {
+    this.current = at;
+    this.setFollowing(false);
+    this.body.scrollTop = Math.max(0, at * ROW - this.body.clientHeight / 2);
+    this.aim = at;
+    this.body.scrollIntoView({ block: "nearest" });
+    this.draw();
+  }
+
+  /** Marks a row that a person picked. */
+  pick(at) {
+    this.current = at;
+    this.setFollowing(false);
+    if (this.rows[at]?.place) this.picked?.(this.rows[at].place);
     this.draw();
   }
 
@@ -59,7 +90,7 @@ export class LogView {
   clear() {
     this.rows = [];
     this.dropped = 0;
-    this.lines = new Lines((line) => this.rows.push(line));
+    this.lines = new Lines((line) => this.add(line));
     this.draw();
   }
 
@@ -94,6 +125,9 @@ export class LogView {
     const total = this.rows.length;
     this.space.style.height = `${total * ROW}px`;
     if (this.following) this.body.scrollTop = this.body.scrollHeight;
+    // The space for it exists from here on only.
+    if (this.aim !== undefined) this.body.scrollTop = Math.max(0, this.aim * ROW - this.body.clientHeight / 2);
+    this.aim = undefined;
     const first = Math.max(0, Math.floor(this.body.scrollTop / ROW) - BEYOND);
     const last = Math.min(total, Math.ceil((this.body.scrollTop + this.body.clientHeight) / ROW) + BEYOND);
     this.rowsBox.style.transform = `translateY(${first * ROW}px)`;
@@ -115,6 +149,10 @@ export class LogView {
       element.append(one);
     };
     cell("n", String(at + 1 + this.dropped));
+    if (line.place) {
+      element.firstChild.title = "Put this line into the address";
+      element.firstChild.addEventListener("click", () => this.pick(at));
+    }
     cell("t", line.time ? line.time.slice(11, 23).padEnd(12, "0").replace("Z", "") : "");
     const more = line.left > 0 ? [` … ${count(line.left)} more characters`] : [];
     cell("l", ...elements(line.text), ...more);
@@ -144,10 +182,8 @@ export class LogView {
     for (let tried = 1; tried <= total; tried += 1) {
       const at = (((begin + step * tried) % total) + total) % total;
       if (plain(this.rows[at].text).toLowerCase().includes(words)) {
-        this.current = at;
-        this.setFollowing(false);
-        this.body.scrollTop = Math.max(0, at * ROW - this.body.clientHeight / 2);
-        this.draw();
+        this.show(at);
+        this.pick(at);
         return;
       }
     }

@@ -125,7 +125,7 @@ document.addEventListener("keydown", (event) => {
 function keys() {
   const rows = [
     ["g o", "Overview"], ["g j", "Jobs"], ["g l", "Logs"], ["g w", "Workers"], ["g e", "Events"], ["/", "Search or filter"],
-    ["f", "In a log: follow its end"], ["n, N", "In a log: next and previous match"], ["t", "Light, dark or the system's colours"],
+    ["f", "In a log: follow its end"], ["n, N", "In a log: next and previous match"], ["← →", "In counts over time: choose; Shift widens, Enter zooms"], ["t", "Light, dark or the system's colours"],
     ["?", "This list"],
   ];
   const dialog = h("dialog", { "aria-labelledby": "keys" },

@@ -21,34 +21,42 @@ export async function search(wanted, { each, progress, signal }) {
   return done;
 }
 
-/** How the counts of a query are split: name, class of the bar, and what is added to the query. */
+/** How the counts of a query are split: what is asked for, name and class of each part, and which part a count belongs to. */
 export const SPLITS = {
-  none: [["lines", "s-run", ""]],
-  stream: [["stdout", "s-run", "stream:stdout"], ["stderr", "s-bad", "stream:stderr"]],
-  level: [["error", "s-bad", "level>=error"], ["warn", "s-warn", "level:warn"], ["info", "s-run", "level:info"], ["other", "s-off", "NOT level>=info"]],
+  none: { split: undefined, parts: [["lines", "s-run"]], of: () => 0 },
+  stream: { split: "SEARCH_SPLIT_STREAM", parts: [["stdout", "s-run"], ["stderr", "s-bad"]], of: (part) => (word(part.stream) === "stderr" ? 1 : 0) },
+  level: {
+    split: "SEARCH_SPLIT_LEVEL", parts: [["error", "s-bad"], ["warn", "s-warn"], ["info", "s-run"], ["other", "s-off"]],
+    of: (part) => ({ fatal: 0, error: 0, warn: 1, info: 2 })[level(part.severity)] ?? 3,
+  },
 };
 
-/** Counts over time, split; every part is a search of its own that gives no lines. */
-export async function histogram(query, times, split, signal) {
-  const parts = SPLITS[split] ?? SPLITS.none;
-  const both = (more) => (more && query ? `(${query}) AND ${more}` : more || query);
-  const counted = await Promise.all(parts.map(([, , more]) =>
-    search({ query: both(more), ...times, histogramBuckets: BUCKETS, countOnly: true }, { signal })));
-  const begin = Math.min(...counted.flatMap((done) => (done.buckets ?? []).map((bucket) => Date.parse(bucket.startTime))));
-  const width = Math.max(1, ...counted.map((done) => Number(done.bucketMillis ?? 0)));
-  const from = times.sinceTime ? Date.parse(times.sinceTime) : begin;
-  const last = Math.max(...counted.flatMap((done) => (done.buckets ?? []).map((bucket) => Date.parse(bucket.startTime))));
-  const to = times.untilTime ? Date.parse(times.untilTime) : last + width;
+/** Counts over time, split: one search that gives no lines. */
+export async function histogram(query, times, name, signal) {
+  const { split, parts, of } = SPLITS[name] ?? SPLITS.none;
+  const done = await search({ query, ...times, histogramBuckets: BUCKETS, countOnly: true, split }, { signal });
+  const buckets = done.buckets ?? [];
+  const starts = buckets.map((bucket) => Date.parse(bucket.startTime));
+  const width = Math.max(1, Number(done.bucketMillis ?? 0));
+  const from = times.sinceTime ? Date.parse(times.sinceTime) : Math.min(...starts);
+  const to = times.untilTime ? Date.parse(times.untilTime) : Math.max(...starts) + width;
   if (!Number.isFinite(from) || !Number.isFinite(to)) return null;
   const size = Math.max(1, (to - from) / BUCKETS);
   const bars = Array.from({ length: BUCKETS }, (_, at) => ({ from: from + at * size, to: from + (at + 1) * size, counts: parts.map(() => 0) }));
-  counted.forEach((done, part) => {
-    for (const bucket of done.buckets ?? []) {
-      const at = Math.floor((Date.parse(bucket.startTime) + width / 2 - from) / size);
-      bars[Math.min(BUCKETS - 1, Math.max(0, at))].counts[part] += Number(bucket.hits ?? 0);
+  const totals = parts.map(() => 0);
+  buckets.forEach((bucket, at) => {
+    const bar = bars[Math.min(BUCKETS - 1, Math.max(0, Math.floor((starts[at] + width / 2 - from) / size)))];
+    for (const part of split ? bucket.parts ?? [] : [bucket]) {
+      bar.counts[of(part)] += Number(part.hits ?? 0);
+      totals[of(part)] += Number(part.hits ?? 0);
     }
   });
-  return { bars, parts, totals: counted.map((done) => Number(done.total?.hits ?? 0)) };
+  return { bars, parts, totals };
+}
+
+/** `LOG_SEVERITY_WARN` becomes `warn`. */
+function level(severity) {
+  return word(severity).replace("log_severity_", "");
 }
 
 /** What makes a line the same line. */
@@ -57,17 +65,24 @@ export function key(hit) {
   return `${attempt?.jobId}.${attempt?.taskIndex ?? 0}.${attempt?.attempt}/${line?.stream}/${line?.offset ?? 0}`;
 }
 
+/** The address of the line in the log of its job. */
+function place({ attempt, line }) {
+  const query = new URLSearchParams(attempt?.taskIndex ? { task: attempt.taskIndex } : {});
+  query.set("at", `${attempt?.attempt ?? 0}.${word(line?.stream) === "stderr" ? "err" : "out"}.${line?.offset ?? 0}`);
+  return `/jobs/${attempt?.jobId}?${query}`;
+}
+
 /** A hit with the lines around it. */
 export function row(hit) {
-  const level = word(hit.severity).replace("log_severity_", "");
+  const grave = level(hit.severity);
   const where = hit.attempt?.taskIndex ? `${hit.attempt.jobId}.${hit.attempt.taskIndex}` : `${hit.attempt?.jobId ?? ""}`;
   const around = (lines) => (lines ?? []).map((line) => h("div", { class: "around" }, plain(text(line.data))));
-  return h("li", { class: "hit", "data-level": level || null },
-    h("span", { class: "t", title: hit.line?.time }, time(hit.line?.time)),
+  return h("li", { class: "hit", "data-level": grave || null },
+    h("a", { class: "t", href: place(hit), title: "Open the log at this line" }, time(hit.line?.time)),
     h("a", { class: "j", href: `/jobs/${hit.attempt?.jobId}${hit.attempt?.taskIndex ? `?task=${hit.attempt.taskIndex}` : ""}`, title: hit.nodeName },
       hit.jobName ? `${where} ${hit.jobName}` : where),
-    h("span", { class: "state", "data-tone": TONES[level] ?? "off", title: level || word(hit.line?.stream) },
-      level || word(hit.line?.stream)),
+    h("span", { class: "state", "data-tone": TONES[grave] ?? "off", title: grave || word(hit.line?.stream) },
+      grave || word(hit.line?.stream)),
     h("div", { class: "l" }, around(hit.before), h("div", { class: hit.before || hit.after ? "found" : null }, marked(hit)), around(hit.after)));
 }
 

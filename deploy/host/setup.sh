@@ -80,7 +80,8 @@ setup_test() {
     local packages package
     mapfile -t packages < <(missing etcd=etcd-server etcdctl=etcd-client docker-registry=docker-registry jq=jq \
         promtool=prometheus python3=python3 strace=strace ip=iproute2 iptables=iptables nsenter=util-linux zstd=zstd \
-        chromium=chromium npm=npm rg=ripgrep java=default-jre-headless mvn=maven go=golang-go)
+        chromium=chromium npm=npm rg=ripgrep java=default-jre-headless mvn=maven go=golang-go \
+        script=bsdutils openssl=openssl)
     /usr/bin/python3 -c 'import grpc, google.protobuf' 2>/dev/null || packages+=(python3-grpcio python3-protobuf)
     /usr/bin/python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)
     [ -d /usr/share/fonts/truetype/dejavu ] || packages+=(fonts-dejavu-core)

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use dockmgr_tests::cluster::bare_cli;
-use dockmgr_tests::{CliCall, Output, Running, ports, wait_until};
-use rustix::process::Signal;
+use dockmgr_tests::dev::Dev;
+use dockmgr_tests::{CliCall, Output, ports, wait_until};
 use tempfile::TempDir;
 
 /// What the coordinator may use with such an array.
@@ -36,35 +36,6 @@ fn peak_memory(program: &str, folder: &Path) -> u64 {
         return line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number of KiB") * 1024;
     }
     panic!("no {program} runs for {marker}");
-}
-
-/// A `dev` that is asked to end when the test is over, however that comes: killed, it would leave its programs behind.
-struct Dev(Option<Running>);
-
-impl Dev {
-    async fn start(folder: &Path, args: &[&str]) -> Self {
-        let dev = CliCall::new(bare_cli(folder), args).spawn();
-        dev.expect_stdout("ready", Duration::from_secs(60)).await;
-        Self(Some(dev))
-    }
-
-    async fn end(mut self) {
-        let dev = self.0.take().expect("it runs");
-        dev.signal(Signal::TERM);
-        dev.wait(Duration::from_secs(60)).await.expect_code(0);
-    }
-}
-
-impl Drop for Dev {
-    fn drop(&mut self) {
-        if let Some(mut dev) = self.0.take() {
-            dev.signal(Signal::TERM);
-            let deadline = Instant::now() + Duration::from_secs(30);
-            while dev.is_running() && Instant::now() < deadline {
-                std::thread::yield_now();
-            }
-        }
-    }
 }
 
 async fn fastest_describe(folder: &Path, server: &str) -> (Duration, Output) {

@@ -8,6 +8,7 @@ pub mod adoption;
 pub mod browser;
 pub mod cli;
 pub mod cluster;
+pub mod dev;
 pub mod docker;
 pub mod etcd;
 pub mod failover;

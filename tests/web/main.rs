@@ -6,3 +6,4 @@ mod door;
 mod output;
 mod page;
 mod streams;
+mod ways;

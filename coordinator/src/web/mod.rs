@@ -12,6 +12,7 @@
 mod call;
 mod contract;
 mod door;
+mod examples;
 mod openapi;
 mod page;
 mod problem;

@@ -5,6 +5,7 @@ use prost_reflect::{MessageDescriptor, MethodDescriptor};
 use serde_json::{Map, Value, json};
 
 use super::contract::Contract;
+use super::examples;
 use super::request::in_query;
 use super::routes::{LINES, Line, Shape, name};
 use super::schema::Schemas;
@@ -55,10 +56,10 @@ fn operation(
     let wanted = method.input();
     let in_path: Vec<&str> = line.path.split('/').filter_map(name).collect();
     let mut parameters: Vec<Value> =
-        in_path.iter().filter_map(|name| parameter(schemas, &wanted, name, "path")).collect();
+        in_path.iter().filter_map(|name| parameter(schemas, line, &wanted, name, "path")).collect();
     if line.verb == "GET" {
         for field in wanted.fields().filter(|field| in_query(field) && !in_path.contains(&field.name())) {
-            parameters.extend(parameter(schemas, &wanted, field.name(), "query"));
+            parameters.extend(parameter(schemas, line, &wanted, field.name(), "query"));
         }
     }
     if let Shape::Events(resume) = line.shape
@@ -85,13 +86,22 @@ fn operation(
     });
     if line.verb == "POST" {
         let schema = schemas.object(&wanted, &in_path);
-        operation["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        let mut content = json!({ "schema": schema });
+        if let Some(example) = examples::body(line.call) {
+            content["example"] = example;
+        }
+        operation["requestBody"] = json!({ "required": true, "content": { "application/json": content } });
     }
     operation
 }
 
-fn parameter(schemas: &mut Schemas<'_>, of: &MessageDescriptor, name: &str, place: &str) -> Option<Value> {
+fn parameter(
+    schemas: &mut Schemas<'_>,
+    line: &Line,
+    of: &MessageDescriptor,
+    name: &str,
+    place: &str,
+) -> Option<Value> {
     let field = of.get_field_by_name(name)?;
     let mut schema = schemas.field(of, &field);
     let description = schema["description"].take();
@@ -102,9 +112,13 @@ fn parameter(schemas: &mut Schemas<'_>, of: &MessageDescriptor, name: &str, plac
         schema["minLength"] = json!(1);
     }
     let shown = if place == "path" { field.name() } else { field.json_name() };
-    Some(json!({
+    let mut parameter = json!({
         "name": shown, "in": place, "required": place == "path", "description": description, "schema": schema,
-    }))
+    });
+    if let Some(example) = examples::parameter(line.call, field.name()) {
+        parameter["example"] = example;
+    }
+    Some(parameter)
 }
 
 fn answer(schemas: &mut Schemas<'_>, line: &Line, method: &MethodDescriptor) -> Value {
