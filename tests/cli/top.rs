@@ -19,7 +19,13 @@ impl Top {
     fn start(cluster: &Cluster, variables: &[(&str, &str)]) -> Self {
         let cli = dockmgr_tests::programs::binary("cluster-cli");
         let script = Command::new("script")
-            .args(["-q", "-e", "-c", &format!("stty cols 120 rows 30; exec {} top", cli.display()), "/dev/null"])
+            .args([
+                "-q",
+                "-e",
+                "-c",
+                &format!("stty cols 120 rows 30; exec {} top", cli.display()),
+                "/dev/null",
+            ])
             .env("DOCKMGR_SERVER", cluster.server())
             .env("DOCKMGR_TOKEN_FILE", cluster.token_file())
             .env("TERM", "xterm-256color")
@@ -33,24 +39,28 @@ impl Top {
         Self { script, seen: Vec::new() }
     }
 
-    /// Waits until the terminal got these words, which were not there before; returns what came until then.
+    /// Waits until the terminal gets these words; returns what came since the last wait, they included.
     async fn until(&mut self, words: &str) -> Vec<u8> {
-        self.seen.clear();
-        let all = tokio::time::timeout(STEP_LIMIT, self.read_until(words)).await;
-        let seen = String::from_utf8_lossy(&self.seen).into_owned();
-        assert!(all.is_ok_and(|found| found), "no {words:?} on the terminal: {seen:?}");
-        self.seen.clone()
-    }
-
-    /// Reads until the words come, or the end; says whether they came.
-    async fn read_until(&mut self, words: &str) -> bool {
-        let output = self.script.stdout.as_mut().expect("it is a pipe");
-        while !has(&self.seen, words.as_bytes()) {
-            if output.read_buf(&mut self.seen).await.expect("a pipe is read") == 0 {
-                return false;
+        let found = tokio::time::timeout(STEP_LIMIT, self.read_until(words.as_bytes())).await;
+        match found {
+            Ok(Some(end)) => self.seen.drain(..end).collect(),
+            Ok(None) | Err(_) => {
+                panic!("no {words:?} on the terminal: {:?}", String::from_utf8_lossy(&self.seen))
             }
         }
-        true
+    }
+
+    /// Reads until the words come, and gives where they end; `None` if the terminal was closed before.
+    async fn read_until(&mut self, words: &[u8]) -> Option<usize> {
+        let output = self.script.stdout.as_mut().expect("it is a pipe");
+        loop {
+            if let Some(begin) = self.seen.windows(words.len()).position(|window| window == words) {
+                return Some(begin + words.len());
+            }
+            if output.read_buf(&mut self.seen).await.expect("a pipe is read") == 0 {
+                return None;
+            }
+        }
     }
 
     async fn press(&mut self, keys: &str) {
@@ -78,7 +88,9 @@ async fn a_terminal_shows_the_cluster_and_what_is_wrong_with_it() {
     let mut cluster = Cluster::fake().await;
     cluster.run(["--name", "first-job", "--", "echo", NASTY]).await.expect_code(0);
     let mut top = Top::start(&cluster, &[]);
-    let seen = top.until("first-job").await;
+    let mut seen = top.until("first-job").await;
+    // The end of its command.
+    seen.extend(top.until("^Gc").await);
     assert!(has(&seen, b"live"), "{:?}", String::from_utf8_lossy(&seen));
     for part in [&b"\x1b]0;"[..], b"\x07", b"a\x1b[2Jb"] {
         assert!(!has(&seen, part), "{part:?} reached the terminal: {:?}", String::from_utf8_lossy(&seen));

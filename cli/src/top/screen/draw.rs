@@ -6,7 +6,7 @@ use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Clear, Paragraph, Row as Cells, Table, TableState};
+use ratatui::widgets::{Block, Clear, Paragraph, Row as Cells, Table, TableState, Wrap};
 
 use super::Screen;
 use crate::output::{self, Row as _};
@@ -48,7 +48,8 @@ pub(super) fn everything(screen: &Screen, frame: &mut Frame<'_>) {
 
 fn over(frame: &mut Frame<'_>, area: Rect, lines: Vec<Line<'_>>, title: &'static str) {
     frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(lines).block(Block::bordered().title(title)), area);
+    let page = Paragraph::new(lines).wrap(Wrap { trim: false }).block(Block::bordered().title(title));
+    frame.render_widget(page, area);
 }
 
 fn head(screen: &Screen) -> Vec<Line<'static>> {
