@@ -37,15 +37,18 @@ export async function histogram(query, times, name, signal) {
   const done = await search({ query, ...times, histogramBuckets: BUCKETS, countOnly: true, split }, { signal });
   const buckets = done.buckets ?? [];
   const starts = buckets.map((bucket) => Date.parse(bucket.startTime));
-  const width = Math.max(1, Number(done.bucketMillis ?? 0));
+  const width = Number(done.bucketMillis ?? 0);
   const from = times.sinceTime ? Date.parse(times.sinceTime) : Math.min(...starts);
   const to = times.untilTime ? Date.parse(times.untilTime) : Math.max(...starts) + width;
   if (!Number.isFinite(from) || !Number.isFinite(to)) return null;
-  const size = Math.max(1, (to - from) / BUCKETS);
-  const bars = Array.from({ length: BUCKETS }, (_, at) => ({ from: from + at * size, to: from + (at + 1) * size, counts: parts.map(() => 0) }));
+  // The spans of the answer are the bars: others would share hits unevenly.
+  const size = Math.max(1, width || (to - from) / BUCKETS);
+  const first = starts.length > 0 ? starts[0] - Math.ceil((starts[0] - from) / size) * size : from;
+  const most = Math.max(1, Math.min(2 * BUCKETS, Math.ceil((to - first) / size)));
+  const bars = Array.from({ length: most }, (_, at) => ({ from: first + at * size, to: first + (at + 1) * size, counts: parts.map(() => 0) }));
   const totals = parts.map(() => 0);
   buckets.forEach((bucket, at) => {
-    const bar = bars[Math.min(BUCKETS - 1, Math.max(0, Math.floor((starts[at] + width / 2 - from) / size)))];
+    const bar = bars[Math.min(most - 1, Math.max(0, Math.round((starts[at] - first) / size)))];
     for (const part of split ? bucket.parts ?? [] : [bucket]) {
       bar.counts[of(part)] += Number(part.hits ?? 0);
       totals[of(part)] += Number(part.hits ?? 0);

@@ -63,7 +63,8 @@ async fn one_search_counts_by_level_and_the_keys_zoom_into_it() {
     for words in ["2 error", "1 warn", "8 info", "0 other"] {
         browser.shows(words).await;
     }
-    let counts = "performance.getEntriesByType('resource').filter(one => one.name.includes('countOnly')).length";
+    let counts =
+        "performance.getEntriesByType('resource').filter(one => one.name.includes('countOnly')).length";
     assert_eq!(browser.eval(counts).await, 1, "one call counts all levels");
     browser.eval("document.querySelector('.chart-box').focus()").await;
     press(&mut browser, "End", false).await;
@@ -80,7 +81,9 @@ async fn one_search_counts_by_level_and_the_keys_zoom_into_it() {
     }
     press(&mut browser, "Enter", false).await;
     browser.until("new URLSearchParams(location.search).get('from')").await;
-    browser.until("document.querySelectorAll('.hit').length === 11 && document.querySelector('.chart')").await;
+    browser
+        .until("document.querySelectorAll('.hit').length === 11 && document.querySelector('.chart')")
+        .await;
     let span = "(() => { const at = new URLSearchParams(location.search); return Date.parse(at.get('to')) - Date.parse(at.get('from')); })()";
     let zoomed = browser.eval(span).await.as_f64().expect("a number");
     browser.click("Zoom out").await;
@@ -136,7 +139,17 @@ async fn over_tls_the_page_is_the_same_once_its_certificate_is_trusted() {
     let file = |name: &str| folder.path().join(name);
     let (cert, key, token) = (file("cert.pem"), file("key.pem"), file("token"));
     let made = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "2",
+        ])
         .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"])
         .arg("-keyout")
         .arg(&key)
@@ -148,7 +161,8 @@ async fn over_tls_the_page_is_the_same_once_its_certificate_is_trusted() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let secret = "5".repeat(64);
     std::fs::write(&token, &secret).expect("the folder is ours");
-    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("it is ours");
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o600))
+        .expect("it is ours");
     let port = ports::free();
     let mut command = Command::new(programs::binary("dockmgr-coordinator"));
     command.args(["--listen", &format!("127.0.0.1:{port}"), "--data"]).arg(file("data"));
