@@ -40,7 +40,7 @@ pub(crate) async fn show(client: &Client) -> Result<u8, Failure> {
     let mut screen = Screen::new(client.server().to_string(), terminal::has_colours());
     let mut interrupts = Interrupts::listen()?;
     loop {
-        let mut held = Held(ratatui::try_init().map_err(odd)?);
+        let mut held = Held(ratatui::try_init().map_err(|error| odd(&error))?);
         let wish = watch(client, &mut screen, &mut held.0, &mut interrupts).await;
         drop(held);
         match wish? {
@@ -75,7 +75,7 @@ async fn watch(
     loop {
         // Ages move on, too.
         if has_changed || drawn.elapsed() >= Duration::from_secs(1) {
-            terminal.draw(|frame| screen.draw(frame)).map_err(odd)?;
+            terminal.draw(|frame| screen.draw(frame)).map_err(|error| odd(&error))?;
             drawn = Instant::now();
         }
         has_changed = false;
@@ -85,13 +85,15 @@ async fn watch(
             // One brought something.
             Ok(()) = seen.changed() => {
                 let look = seen.borrow_and_update().clone();
-                look.into_iter().for_each(|look| screen.take(look));
+                if let Some(look) = look {
+                    screen.take(look);
+                }
                 has_changed = true;
             }
             // A person may have pressed a key.
-            () = sleep(KEYS) => while event::poll(Duration::ZERO).map_err(odd)? {
+            () = sleep(KEYS) => while event::poll(Duration::ZERO).map_err(|error| odd(&error))? {
                 has_changed = true;
-                let wish = match event::read().map_err(odd)? {
+                let wish = match event::read().map_err(|error| odd(&error))? {
                     Event::Key(key) if key.kind == KeyEventKind::Press => keys::press(screen, key),
                     _ => Wish::Nothing,
                 };
@@ -135,16 +137,17 @@ async fn logs(client: &Client, job: u64) -> Result<(), Failure> {
         Ok(_) => {}
     }
     output::say("cluster-cli: that is all; any key goes back");
-    enable_raw_mode().map_err(odd)?;
+    enable_raw_mode().map_err(|error| odd(&error))?;
     let pressed = any_key().await;
-    disable_raw_mode().map_err(odd)?;
+    disable_raw_mode().map_err(|error| odd(&error))?;
     pressed
 }
 
 async fn any_key() -> Result<(), Failure> {
     loop {
-        while event::poll(Duration::ZERO).map_err(odd)? {
-            if matches!(event::read().map_err(odd)?, Event::Key(key) if key.kind == KeyEventKind::Press) {
+        while event::poll(Duration::ZERO).map_err(|error| odd(&error))? {
+            if matches!(event::read().map_err(|error| odd(&error))?, Event::Key(key) if key.kind == KeyEventKind::Press)
+            {
                 return Ok(());
             }
         }
@@ -152,6 +155,6 @@ async fn any_key() -> Result<(), Failure> {
     }
 }
 
-fn odd(error: impl std::fmt::Display) -> Failure {
+fn odd(error: &std::io::Error) -> Failure {
     Failure::failed(format!("use the terminal: {error}"))
 }

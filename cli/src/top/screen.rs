@@ -18,6 +18,16 @@ use ratatui::Frame;
 use super::look::{Facts, Look};
 use super::order::Order;
 
+/// Which jobs are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Shown {
+    /// Those that are active, and the newest.
+    #[default]
+    All,
+    /// The newest that failed.
+    Failed,
+}
+
 /// What a person sees.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
@@ -32,7 +42,7 @@ pub(super) struct Screen {
     chosen: u64,
     order: Order,
     is_turned: bool,
-    has_failures: bool,
+    shown: Shown,
     has_help: bool,
     /// A page about a job, and its first line that is shown.
     page: Option<(String, usize)>,
@@ -75,7 +85,10 @@ impl Screen {
 
     /// Shows all jobs, or those that failed.
     pub(super) fn turn_to_failures(&mut self) {
-        self.has_failures = !self.has_failures;
+        self.shown = match self.shown {
+            Shown::All => Shown::Failed,
+            Shown::Failed => Shown::All,
+        };
     }
 
     /// Sorts by the next order.
@@ -117,7 +130,10 @@ impl Screen {
     }
 
     fn jobs(&self) -> &[Job] {
-        if self.has_failures { &self.facts.failed } else { &self.facts.jobs }
+        match self.shown {
+            Shown::All => &self.facts.jobs,
+            Shown::Failed => &self.facts.failed,
+        }
     }
 
     fn place(&self) -> usize {

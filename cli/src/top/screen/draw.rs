@@ -8,7 +8,7 @@ use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Clear, Paragraph, Row as Cells, Table, TableState, Wrap};
 
-use super::Screen;
+use super::{Screen, Shown};
 use crate::output::{self, Row as _};
 use crate::terminal::escape_line;
 use crate::top::keys::HELP;
@@ -159,7 +159,10 @@ fn bar(screen: &Screen, used: i64, has: i64) -> Span<'static> {
 }
 
 fn draw_jobs(screen: &Screen, frame: &mut Frame<'_>, area: Rect) {
-    let kind = if screen.has_failures { "FAILED" } else { "JOB" };
+    let kind = match screen.shown {
+        Shown::All => "JOB",
+        Shown::Failed => "FAILED",
+    };
     let head = [kind, "NAME", "STATE", "EXIT", "TASKS", "AGE", "RAN", "COMMAND"];
     let rows = screen.jobs().iter().map(|job| {
         let cells = job.cells(false);
@@ -178,7 +181,10 @@ fn draw_jobs(screen: &Screen, frame: &mut Frame<'_>, area: Rect) {
 
 fn keys(screen: &Screen) -> Line<'static> {
     let order = format!("{}{}", screen.order.word(), if screen.is_turned { " reversed" } else { "" });
-    let kind = if screen.has_failures { "all jobs" } else { "failed" };
+    let kind = match screen.shown {
+        Shown::All => "failed",
+        Shown::Failed => "all jobs",
+    };
     let all = [
         ("q", "quit"),
         ("↑↓", "choose"),
