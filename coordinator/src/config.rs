@@ -131,7 +131,7 @@ pub struct Args {
     /// OpenTelemetry collector (OTLP over gRPC) that gets the spans of jobs; off unless given.
     #[arg(long, env = "DOCKMGR_OTLP_ENDPOINT", value_name = "URL")]
     otlp_endpoint: Option<String>,
-    /// Ships output to another system: URL of a file, of Elasticsearch or OpenSearch, or of an OTLP collector; may be given
+    /// Ships output to another system: URL of a file, of Elasticsearch or OpenSearch, of an OTLP collector, or of Loki; may be given
     /// several times. docs/guide/export.md has the URLs.
     #[arg(long, env = "DOCKMGR_EXPORT", value_delimiter = ',', value_name = "URL")]
     export: Option<Vec<String>>,

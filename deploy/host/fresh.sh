@@ -29,6 +29,7 @@ inside() {
     docker run --rm --cap-add ALL "${DROP[@]}" --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
         --device-cgroup-rule 'a *:* rwm' --label dockmgr.fresh=1 --env CHECK="$CHECK" --env DOCKMGR_TOOLS=/tmp/tools \
         --env DOCKMGR_TEST_TOOLS=/tools --volume "$FAR_ENDS:/tools" --volume "$PWD:/setup:ro" --volume "$PWD/../otel:/otel:ro" \
+        --volume "$PWD/../loki:/loki:ro" \
         --volume /var/lib/docker "${MACHINE[@]}" \
         dockmgr/debian:local bash -c "umount -R /sys/fs/cgroup; mount -o remount,rw /sys; mount -o remount,rw /proc/sys
             ln -s /bin/true /usr/local/bin/cargo; $1"

@@ -6,7 +6,7 @@
 #   --docker  a Docker daemon: an answering one is left alone; else the engine is installed and started
 #   --test    what the tests need besides: etcd, a Docker registry, Prometheus, jq, strace, zstd, ripgrep, Python's gRPC,
 #             network namespaces, Chromium; and, into target/tools of this project, checkers of the web page and its API (npm, pip);
-#             into $DOCKMGR_TEST_TOOLS, OpenSearch and a server of S3 (Maven) and a collector of OpenTelemetry (Go)
+#             into $DOCKMGR_TEST_TOOLS, OpenSearch and a server of S3 (Maven), a collector of OpenTelemetry and VictoriaLogs (Go)
 # Idempotent: installs only what is missing, says so first, and a second run takes under two seconds.
 # Tested by: `make test` runs it first; deploy/host/fresh.sh runs it in an empty Debian, as root and with sudo.
 set -euo pipefail
@@ -24,8 +24,9 @@ readonly FAR_ENDS=${DOCKMGR_TEST_TOOLS:-$HOME/.cache/dockmgr/test-tools}
 readonly OPENSEARCH=2.19.3
 readonly OPENSEARCH_SHA256=760530e522de0a9f06380d4a4a43dfd83c31fa8911f41745513ce715ed5dfd03
 readonly OTELCOL=0.160.0
-# What the collector asks for; where the installed Go is older, this one builds it.
-readonly GO_LEAST=1.26.0
+readonly VICTORIALOGS=1.51
+# What both ask for; where the installed Go is older, this one builds them.
+readonly GO_LEAST=1.26.5
 readonly GO=1.26.8
 readonly GO_SUM=h1:ZOmGe1OnfREDMIdb1Qi4G9JSuDPBLGExZMQ4nis1RXM=
 readonly S3PROXY=3.0.0
@@ -98,8 +99,8 @@ setup_test() {
     fi
     setup_web_checkers
     setup_opensearch
-    setup_otelcol
     setup_s3proxy
+    setup_go_servers
     say "test tools are here"
 }
 
@@ -138,20 +139,27 @@ setup_opensearch() {
     rm -rf "$zip" "$FAR_ENDS/unpacking"
 }
 
-setup_otelcol() {
-    if [ -e "$FAR_ENDS/otelcol-$OTELCOL" ]; then return; fi
-    say "will build a collector of OpenTelemetry $OTELCOL with Go: some minutes, once"
-    # What is fetched and compiled on the way takes 2 GB: it goes when the collector is there.
+setup_go_servers() {
+    if [ -e "$FAR_ENDS/otelcol-$OTELCOL" ] && [ -e "$FAR_ENDS/victorialogs-$VICTORIALOGS" ]; then return; fi
+    # What is fetched and compiled on the way takes 2 GB: it goes when the servers are there.
     local go building=$FAR_ENDS/building
     mkdir -p "$building"
     export GOPATH=$building GOCACHE=$building/cache GOFLAGS=-modcacherw GOTOOLCHAIN=local CGO_ENABLED=0
     newer_go
-    # One package at a time: the machine stays usable, and its memory small.
-    (cd "$(dirname "$0")/../otel/collector" &&
-        nice "$go" build -p 1 -buildvcs=false -ldflags "-s -w" -o "$building/otelcol") >"$LOG" 2>&1 ||
-        { tail -n 10 "$LOG" >&2; die "Go could not build the collector"; }
-    mv "$building/otelcol" "$FAR_ENDS/otelcol-$OTELCOL"
+    go_build "otelcol-$OTELCOL" otel/collector .
+    go_build "victorialogs-$VICTORIALOGS" loki github.com/VictoriaMetrics/VictoriaLogs/app/victoria-logs
     rm -rf "$building"
+}
+
+# go_build NAME FOLDER PACKAGE: builds a program in a folder of deploy/ unless it is there.
+go_build() {
+    if [ -e "$FAR_ENDS/$1" ]; then return; fi
+    say "will build $1 with Go: some minutes, once"
+    # One package at a time: the machine stays usable, and its memory small.
+    (cd "$(dirname "$0")/../$2" &&
+        nice "$go" build -p 1 -buildvcs=false -ldflags "-s -w" -o "$building/$1" "$3") >"$LOG" 2>&1 ||
+        { tail -n 10 "$LOG" >&2; die "Go could not build $1"; }
+    mv "$building/$1" "$FAR_ENDS/$1"
 }
 
 # Sets `go` to a Go that is new enough: the one that is installed, or else one that comes as a module of Go, which Go itself
@@ -162,7 +170,7 @@ newer_go() {
     installed=$(go env GOVERSION)
     if printf 'go%s\n%s\n' "$GO_LEAST" "$installed" | sort -CV; then return; fi
     [ "$(go env GOOS GOARCH | xargs)" = "linux amd64" ] ||
-        die "$installed is too old to build the collector: install Go $GO_LEAST or newer"
+        die "$installed is too old: install Go $GO_LEAST or newer"
     say "will fetch Go $GO (70 MB) with $installed"
     fetched=$(cd / && go mod download -json "golang.org/toolchain@v0.0.1-go$GO.linux-amd64" 2>"$LOG") ||
         { tail -n 10 "$LOG" >&2; die "$installed could not fetch Go $GO"; }

@@ -62,7 +62,7 @@ async fn a_far_end_that_is_away_delays_nobody_and_gets_everything_when_it_is_bac
     wait_until("it to be told", STEP_LIMIT, async || {
         let page = page().await;
         let told =
-            page.contains("cluster_export_documents_total{exporter=\"jobs.jsonl\",outcome=\"delivered\"} 2");
+            page.contains("cluster_export_documents_total{exporter=\"jobs.jsonl\",outcome=\"delivered\"} 6");
         if told { Ok(()) } else { Err(page) }
     })
     .await;
@@ -80,5 +80,31 @@ async fn output_of_a_job_that_was_removed_is_shipped_all_the_same() {
     cluster.kill_coordinator().await;
     fs::remove_file(&out).expect("out of the way");
     cluster.start_coordinator().await;
-    expect(&[(1, 0, "gone\n".to_owned())], async || held(&out)).await;
+    wait_until("its line", STEP_LIMIT, async || {
+        let text = held(&out).text(1, 0, "stdout");
+        if text == "gone\n" { Ok(()) } else { Err(text) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_job_that_fails_ends_with_its_reason_and_the_marks_of_its_output() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let url = format!("file://{}/jobs.jsonl", out.display());
+    let cluster = Cluster::builder().coordinator_args(&["--export", &url]).start().await;
+    cluster
+        .run(["--retries", "1", "--log-limit", "1MiB", "fake:fill 2000000 x; exit 3"])
+        .await
+        .expect_code(3);
+    let ends = wait_until("the end of the job", STEP_LIMIT, async || {
+        let ends = held(&out).ends;
+        if ends.contains_key("1-end") { Ok(ends) } else { Err(format!("{ends:?}")) }
+    })
+    .await;
+    for id in ["1.0.1-end", "1.0.2-end", "1-end"] {
+        assert!(ends[id].starts_with("ended: exited, exit code 3"), "{id} of {ends:?}");
+    }
+    let mark = &ends["1.0.2-mark-0"];
+    assert!(mark.starts_with("output lost: stdout is cut at byte "), "{mark}");
 }

@@ -11,6 +11,8 @@ pub(crate) struct Held {
     lines: BTreeMap<(u64, u64, u64, String), BTreeMap<u64, String>>,
     /// Documents that came more than once.
     pub(crate) repeats: usize,
+    /// Ends of attempts and jobs by their id: how each ended.
+    pub(crate) ends: BTreeMap<String, String>,
 }
 
 impl Held {
@@ -18,6 +20,12 @@ impl Held {
     pub(crate) fn of(documents: impl IntoIterator<Item = Value>) -> Self {
         let mut held = Self::default();
         for document in documents {
+            let event = |name: &str| document["event"][name].as_str().unwrap_or_default().to_owned();
+            if event("dataset") != "dockmgr.output" {
+                let message = document["message"].as_str().expect("a message");
+                held.end(event("id"), message.to_owned());
+                continue;
+            }
             let own = |name: &str| document.pointer(&format!("/dockmgr/{name}")).cloned().unwrap_or_default();
             let number = |name: &str| own(name).as_u64().unwrap_or_else(|| panic!("{name} in {document}"));
             let stream = own("stream").as_str().expect("a stream").to_owned();
@@ -30,6 +38,13 @@ impl Held {
     /// Adds a line.
     pub(crate) fn add(&mut self, place: (u64, u64, u64, String), offset: u64, message: String) {
         if self.lines.entry(place).or_default().insert(offset, message).is_some() {
+            self.repeats += 1;
+        }
+    }
+
+    /// Adds an end.
+    pub(crate) fn end(&mut self, id: String, message: String) {
+        if self.ends.insert(id, message).is_some() {
             self.repeats += 1;
         }
     }
@@ -49,7 +64,7 @@ impl Held {
     }
 }
 
-/// Waits until `look` shows exactly these texts of standard output: job, task, text.
+/// Waits until `look` shows exactly these texts of standard output: job, task, text; and that task and job ended well.
 pub(crate) async fn expect(expected: &[(u64, u64, String)], mut look: impl AsyncFnMut() -> Held) -> Held {
     wait_until("everything to be shipped", 3 * STEP_LIMIT, async || {
         let held = look().await;
@@ -57,6 +72,11 @@ pub(crate) async fn expect(expected: &[(u64, u64, String)], mut look: impl Async
             let seen = held.text(*job, *task, "stdout");
             if seen != *text {
                 return Err(format!("of job {job}.{task} is there {:?}", tail(&seen)));
+            }
+            for id in [format!("{job}.{task}.1-end"), format!("{job}-end")] {
+                if !held.ends.get(&id).is_some_and(|end| end.starts_with("ended: exited, exit code 0")) {
+                    return Err(format!("{id} is {:?}", held.ends.get(&id)));
+                }
             }
         }
         Ok(held)

@@ -3,4 +3,5 @@
 mod elastic;
 mod file;
 mod held;
+mod loki;
 mod otlp;

@@ -29,6 +29,7 @@ pub mod raw;
 pub mod registry;
 pub mod s3;
 pub mod stand_in;
+pub mod victorialogs;
 pub mod wait;
 
 pub use cli::{CliCall, Output, Running};

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dockmgr_core::cluster::{Job, JobNews};
-use dockmgr_core::export::{About, Cursor};
-use dockmgr_core::ids::{JobId, TaskIndex};
+use dockmgr_core::export::{About, Cursor, Ended};
+use dockmgr_core::ids::{AttemptNumber, JobId, TaskIndex};
+use dockmgr_core::outcome::JobState;
 
 use super::Error;
 use crate::controller::Handle;
@@ -42,7 +43,7 @@ pub(super) struct Agenda {
 }
 
 /// A job as it was last looked at.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Look {
     /// Tasks that begun, from the first one on of which something is to be shipped.
     pub(super) tasks: Vec<BegunTask>,
@@ -54,6 +55,10 @@ pub(super) struct Look {
     pub(super) is_forgotten: bool,
     /// What is known of every attempt of it.
     pub(super) about: About,
+    /// How attempts of these tasks ended; those that the cluster still remembers.
+    pub(super) ends: BTreeMap<(TaskIndex, AttemptNumber), Ended>,
+    /// How the job ended.
+    pub(super) end: Option<Ended>,
 }
 
 impl Agenda {
@@ -200,7 +205,7 @@ impl Agenda {
         let Some(kept) = Kept::find(&self.logs, job).await? else { return Ok(None) };
         let tasks = Source::Kept(Arc::new(kept)).begun(job, from, TASKS).await?.unwrap_or_default();
         let is_whole = tasks.len() < TASKS;
-        Ok(Some(Look { tasks, is_whole, is_over: true, is_forgotten: true, about: About::default() }))
+        Ok(Some(Look { tasks, is_whole, is_over: true, is_forgotten: true, ..Look::default() }))
     }
 }
 
@@ -218,5 +223,46 @@ fn look(job: &Job, from: TaskIndex) -> Look {
         node: None,
     };
     let is_whole = tasks.len() < TASKS;
-    Look { tasks, is_whole, is_over: job.state().is_terminal(), is_forgotten: false, about }
+    let ends = ends(job, &tasks);
+    Look {
+        tasks,
+        is_whole,
+        is_over: job.state().is_terminal(),
+        is_forgotten: false,
+        about,
+        ends,
+        end: end(job),
+    }
+}
+
+fn ends(job: &Job, tasks: &[BegunTask]) -> BTreeMap<(TaskIndex, AttemptNumber), Ended> {
+    let mut ends = BTreeMap::new();
+    for index in tasks.iter().map(|task| task.index) {
+        let Some(task) = job.indices.position_of(index).and_then(|position| job.task(position)) else {
+            continue;
+        };
+        for attempt in &task.attempts {
+            let Some(end) = &attempt.end else { continue };
+            let ended = Ended {
+                at: end.ended.unwrap_or(attempt.placed),
+                reason: end.reason,
+                exit_code: end.exit_code,
+                is_success: end.is_success(),
+                message: end.message.clone(),
+            };
+            ends.insert((index, attempt.number), ended);
+        }
+    }
+    ends
+}
+
+fn end(job: &Job) -> Option<Ended> {
+    let outcome = job.outcome.as_ref()?;
+    Some(Ended {
+        at: job.ended?,
+        reason: outcome.reason,
+        exit_code: Some(outcome.exit_code),
+        is_success: job.state() == JobState::Succeeded,
+        message: outcome.message.clone(),
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dockmgr_core::export::{About, Cursor, Cut, Document, cut};
+use dockmgr_core::export::{About, Cursor, Cut, Document, DocumentId, cut};
 use dockmgr_core::ids::{AttemptId, AttemptNumber, JobId, TaskId};
 use dockmgr_core::log::{Entry, Offsets, TaskPosition};
 use dockmgr_support::error_chain::Chain;
@@ -53,6 +53,11 @@ pub(super) struct Gather {
 }
 
 impl Batch {
+    fn add(&mut self, documents: Vec<Document>) {
+        self.size += documents.iter().map(Document::size).sum::<usize>();
+        self.documents.extend(documents);
+    }
+
     /// Whether no more fits.
     pub(super) fn is_full(&self) -> bool {
         self.size >= BATCH
@@ -132,6 +137,9 @@ impl Gather {
             }
         }
         if all {
+            let about = || Arc::new(look.about.clone());
+            let end = look.end.clone().map(|end| Document::ended(DocumentId::Job(job), end, about()));
+            batch.add(end.into_iter().collect());
             batch.moves.push(Move::Job(job));
         }
         Ok(())
@@ -163,13 +171,18 @@ impl Gather {
             let fate = known.map_or(&Fate::Silent, |known| &known.fate);
             let is_over = look.is_forgotten || known.is_none();
             let attempt = AttemptId { task: id, number: at.attempt };
-            let cut = self.stretch(attempt, &Arc::new(about), at.offsets, fate, is_over).await?;
-            let cut = cut.limited_to(BATCH.saturating_sub(batch.size));
+            let about = Arc::new(about);
+            let cut = self.stretch(attempt, &about, at.offsets, fate, is_over).await?;
+            let mut cut = cut.limited_to(BATCH.saturating_sub(batch.size));
+            // Its result, which is on its way, is shipped with its end.
+            cut.ended &= is_over || *fate != Fate::Live;
             if cut.to == at.offsets && !cut.ended {
                 return Ok(false);
             }
-            batch.size += cut.documents.iter().map(Document::size).sum::<usize>();
-            batch.documents.extend(cut.documents);
+            batch.add(cut.documents);
+            if cut.ended {
+                batch.add(end_of(attempt, look, fate, &about));
+            }
             at = TaskPosition { offsets: cut.to, ended: cut.ended, ..at };
             batch.moves.push(Move::To(id, at));
             if !at.ended || batch.is_full() {
@@ -236,4 +249,15 @@ impl Gather {
             }
         }
     }
+}
+
+/// What there is to tell of the end of an attempt, where the cluster still knows how it ended.
+fn end_of(attempt: AttemptId, look: &Look, fate: &Fate, about: &Arc<About>) -> Vec<Document> {
+    let Some(end) = look.ends.get(&(attempt.task.index, attempt.number)) else { return Vec::new() };
+    let mut documents = match fate {
+        Fate::Ended(log_end) => Document::marks(attempt, &log_end.marks, end.at, about),
+        Fate::Live | Fate::Silent => Vec::new(),
+    };
+    documents.push(Document::ended(DocumentId::Attempt(attempt), end.clone(), Arc::clone(about)));
+    documents
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use dockmgr_core::export::{Answer, Document, elastic};
+use dockmgr_core::export::{Answer, Document, elastic, loki};
 use dockmgr_support::error_chain::Chain;
 use http::{HeaderMap, Request, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -85,6 +85,7 @@ impl HttpSink {
         let body = match self.server.form {
             Form::Elastic => elastic::body(documents),
             Form::Otlp => otlp::body(documents),
+            Form::Loki => loki::body(&self.server.cluster, documents),
         };
         let reply = match self.post(body.into()).await {
             Ok(reply) => reply,
@@ -93,6 +94,7 @@ impl HttpSink {
         match self.server.form {
             Form::Elastic => elastic::answer(documents.len(), reply.status, reply.after, &reply.body),
             Form::Otlp => otlp::answer(&reply),
+            Form::Loki => loki::answer(reply.status, reply.after, &reply.body),
         }
     }
 
@@ -142,7 +144,7 @@ impl HttpSink {
     }
 
     fn request(&self, body: Bytes) -> Request<Full<Bytes>> {
-        let Server { form, host, port, path, authorization, .. } = &self.server;
+        let Server { form, host, port, path, authorization, tenant, .. } = &self.server;
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = path.clone();
@@ -151,6 +153,9 @@ impl HttpSink {
             headers.insert(header::HOST, host);
         }
         headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static(form.content_type()));
+        if let Some(tenant) = tenant {
+            headers.insert("x-scope-orgid", tenant.clone());
+        }
         if let Some(authorization) = authorization {
             headers.insert(header::AUTHORIZATION, authorization.expose());
         }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use bytesize::ByteSize;
-use http::Uri;
+use http::{HeaderValue, Uri};
 
 use super::Authorization;
 
@@ -15,6 +15,8 @@ const LEAST_ROTATE: u64 = 4 << 10;
 const KEEP: u32 = 8;
 /// The index of documents where the URL names none; the template in `deploy/elastic` is for it.
 const DEFAULT_INDEX: &str = "dockmgr-output";
+/// The label `cluster` of what goes to Loki, where the URL has none.
+const CLUSTER: &str = "dockmgr";
 /// Longest name of an exporter.
 const MAX_NAME: usize = 64;
 
@@ -58,6 +60,10 @@ pub struct Server {
     pub path: Uri,
     /// What it is shown.
     pub authorization: Option<Authorization>,
+    /// The label `cluster` of what goes to Loki.
+    pub cluster: String,
+    /// Whose it is, for a Loki of several tenants.
+    pub tenant: Option<HeaderValue>,
 }
 
 /// What a server understands.
@@ -67,6 +73,8 @@ pub enum Form {
     Elastic,
     /// OTLP logs in protobuf.
     Otlp,
+    /// The push call of Loki.
+    Loki,
 }
 
 impl Form {
@@ -75,6 +83,7 @@ impl Form {
         match self {
             Self::Elastic => "application/x-ndjson",
             Self::Otlp => "application/x-protobuf",
+            Self::Loki => "application/json",
         }
     }
 
@@ -82,6 +91,7 @@ impl Form {
         match self {
             Self::Elastic => 9200,
             Self::Otlp => 4318,
+            Self::Loki => 3100,
         }
     }
 
@@ -94,7 +104,8 @@ impl Form {
                 format!("/{index}/_bulk?filter_path=items.*.status,items.*.error")
             }
             Self::Otlp if path.is_empty() => "/v1/logs".to_owned(),
-            Self::Otlp => format!("/{path}"),
+            Self::Loki if path.is_empty() => "/loki/api/v1/push".to_owned(),
+            Self::Otlp | Self::Loki => format!("/{path}"),
         }
     }
 }
@@ -139,8 +150,10 @@ impl Target {
             }
             "otlp+http" => server(Form::Otlp, false, &parts).map_err(&refuse)?,
             "otlp+https" => server(Form::Otlp, true, &parts).map_err(&refuse)?,
+            "loki+http" => server(Form::Loki, false, &parts).map_err(&refuse)?,
+            "loki+https" => server(Form::Loki, true, &parts).map_err(&refuse)?,
             _ => {
-                let schemes = "file, elasticsearch+http(s), opensearch+http(s) or otlp+http(s)";
+                let schemes = "file, elasticsearch+http(s), opensearch+http(s), otlp+http(s) or loki+http(s)";
                 return Err(refuse(format!("its scheme must be {schemes}")));
             }
         };
@@ -199,23 +212,31 @@ fn server(form: Form, is_tls: bool, parts: &Parts<'_>) -> Result<(Kind, String),
     if host.is_empty() || authority.port().is_none() && authority.as_str() != host {
         return Err("it must have a host, and a port between 1 and 65535 if it has one".to_owned());
     }
-    let mut authorization = None;
+    let (mut authorization, mut tenant, mut cluster) = (None, None, CLUSTER.to_owned());
     for (key, value) in &parts.query {
-        let read = match *key {
-            "auth-file" => Authorization::from_file(value)?,
-            "auth-env" => Authorization::from_variable(value)?,
-            _ => return Err(format!("'{key}' is not known for servers: auth-file and auth-env are")),
-        };
-        authorization = Some(read);
+        match *key {
+            "auth-file" => authorization = Some(Authorization::from_file(value)?),
+            "auth-env" => authorization = Some(Authorization::from_variable(value)?),
+            "cluster" if form == Form::Loki => (*value).clone_into(&mut cluster),
+            "tenant" if form == Form::Loki => {
+                let header = value.parse().map_err(|_| format!("tenant={value} is no name"))?;
+                tenant = Some(header);
+            }
+            _ => {
+                let known = "auth-file and auth-env are, and for Loki cluster and tenant";
+                return Err(format!("'{key}' is not known for servers: {known}"));
+            }
+        }
     }
     let path: Uri = form.path(path).parse().map_err(|_| format!("'/{path}' is no path"))?;
     let fits = |c: char| if c.is_ascii_alphanumeric() || c == '.' { c } else { '_' };
     let kind = match form {
         Form::Elastic => "elastic",
         Form::Otlp => "otlp",
+        Form::Loki => "loki",
     };
     let name: String = format!("{kind}-{}", host.chars().map(fits).take(MAX_NAME / 2).collect::<String>());
-    Ok((Kind::Server(Server { form, host, port, is_tls, path, authorization }), name))
+    Ok((Kind::Server(Server { form, host, port, is_tls, path, authorization, cluster, tenant }), name))
 }
 
 #[cfg(test)]
@@ -250,6 +271,8 @@ mod tests {
             ),
             ("otlp+http://10.0.0.1", "otlp-10.0.0.1", 4318, "/v1/logs"),
             ("otlp+https://c/otlp/v1/logs#c", "c", 4318, "/otlp/v1/logs"),
+            ("loki+http://l?cluster=main&tenant=me", "loki-l", 3100, "/loki/api/v1/push"),
+            ("loki+https://l:1/x/push", "loki-l", 1, "/x/push"),
         ] {
             let target = Target::parse(url).expect(url);
             let Kind::Server(server) = target.kind else { panic!("{url} is a server") };
@@ -276,6 +299,8 @@ mod tests {
             ("otlp+http://", "host"),
             ("otlp+http://x:0x", "host"),
             ("otlp+http://x?token=1", "'token'"),
+            ("otlp+http://x?tenant=1", "'tenant'"),
+            ("loki+http://x?tenant=\n", "tenant"),
             ("otlp+http://me:secret@x", "auth-file"),
             ("otlp+http://x?auth-file=/nonexistent", "/nonexistent"),
             ("otlp+http://x?auth-env=DOCKMGR_NOT_SET", "not set"),

@@ -26,12 +26,8 @@ pub fn cut(attempt: AttemptId, about: &Arc<About>, from: Offsets, entries: &[Ent
     let (mut documents, mut to, mut ended) = (Vec::new(), from, is_last);
     let mut lines = LineSplitter::default();
     let mut show = |line: Line<'_>| {
-        documents.push(Document {
-            id: DocumentId { attempt, stream: line.stream, offset: line.offset },
-            time: line.time,
-            bytes: Bytes::copy_from_slice(line.bytes),
-            about: Arc::clone(about),
-        });
+        let id = DocumentId::Line(attempt, line.stream, line.offset);
+        documents.push(Document::line(id, line.time, Bytes::copy_from_slice(line.bytes), about));
     };
     for entry in entries {
         match entry {
@@ -70,7 +66,9 @@ impl Cut {
         let fits = fits.count();
         // Documents of a stream follow each other, so the first one that is left out is where to read on.
         for document in self.documents.drain(fits..).rev() {
-            self.to.set(document.id.stream, document.id.offset);
+            if let Some((stream, offset)) = document.id.line() {
+                self.to.set(stream, offset);
+            }
             self.ended = false;
         }
         self
@@ -85,6 +83,10 @@ mod tests {
     use crate::log::{End, Record};
     use crate::search::MAX_LINE;
     use crate::time::WallTime;
+
+    fn offset(document: &Document) -> u64 {
+        document.id.line().expect("a line").1
+    }
 
     fn attempt() -> AttemptId {
         AttemptId::from_parts(42, 0, 1).expect("valid")
@@ -149,7 +151,7 @@ mod tests {
                 from = part.to;
             }
             let same = |documents: &[Document]| -> Vec<(u64, Bytes)> {
-                documents.iter().map(|document| (document.id.offset, document.bytes.clone())).collect()
+                documents.iter().map(|document| (offset(document), document.bytes.clone())).collect()
             };
             prop_assert_eq!(same(&pieces), same(&whole.documents));
             let bytes: usize = whole.documents.iter().map(|document| document.bytes.len()).sum();

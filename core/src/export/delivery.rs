@@ -122,13 +122,12 @@ mod tests {
     fn documents(count: u64) -> Vec<Document> {
         let attempt = AttemptId::from_parts(1, 0, 1).expect("valid");
         let about = Arc::new(About::default());
-        let document = |offset| Document {
-            id: DocumentId { attempt, stream: Stream::Stdout, offset },
-            time: WallTime(0),
-            bytes: Bytes::new(),
-            about: Arc::clone(&about),
-        };
-        (0..count).map(document).collect()
+        let id = |offset| DocumentId::Line(attempt, Stream::Stdout, offset);
+        (0..count).map(|offset| Document::line(id(offset), WallTime(0), Bytes::new(), &about)).collect()
+    }
+
+    fn offset(document: &Document) -> u64 {
+        document.id.line().expect("a line").1
     }
 
     proptest! {
@@ -144,7 +143,7 @@ mod tests {
             let mut dead = Vec::new();
             let (mut told, mut moods) = (0, moods.into_iter());
             while let Some(sent) = delivery.next().map(<[Document]>::to_vec) {
-                let is_bad = |document: &Document| bad.contains(&document.id.offset);
+                let is_bad = |document: &Document| bad.contains(&offset(document));
                 let answer = match moods.next() {
                     Some(0) => Answer::none("away"),
                     Some(1) => {
@@ -160,17 +159,17 @@ mod tests {
                 };
                 if answer == Answer::Taken {
                     for document in &sent {
-                        *delivered.entry(document.id.offset).or_default() += 1;
+                        *delivered.entry(offset(document)).or_default() += 1;
                     }
                 } else if let Answer::Each(verdicts) = &answer {
                     let taken = sent.iter().zip(verdicts).filter(|(_, verdict)| **verdict == Verdict::Delivered);
                     for (document, _) in taken {
-                        *delivered.entry(document.id.offset).or_default() += 1;
+                        *delivered.entry(offset(document)).or_default() += 1;
                     }
                 }
                 let settled = delivery.answered(answer);
                 told += settled.delivered;
-                dead.extend(settled.dead.into_iter().map(|letter| letter.document.id.offset));
+                dead.extend(settled.dead.into_iter().map(|letter| offset(&letter.document)));
             }
             dead.sort_unstable();
             let (expected_dead, good): (Vec<u64>, Vec<u64>) = (0..count).partition(|n| bad.contains(n));

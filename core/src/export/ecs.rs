@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::Document;
-use crate::search::severity;
 use crate::time::WallTime;
 
 /// The version of the schema whose names are used.
@@ -20,28 +19,42 @@ pub fn write(document: &Document, out: &mut Vec<u8>) {
 /// The document as a JSON object.
 pub fn value(document: &Document) -> Value {
     let (id, about) = (document.id, &document.about);
-    let mut own = json!({
-        "job": id.attempt.job().get(),
-        "task": id.attempt.task.index.0,
-        "attempt": id.attempt.number.0,
-        "stream": id.stream.to_string(),
-        "offset": id.offset,
-    });
+    let mut own = json!({ "job": id.job().get() });
+    if let Some(attempt) = id.attempt() {
+        own["task"] = json!(attempt.task.index.0);
+        own["attempt"] = json!(attempt.number.0);
+    }
+    if let Some((stream, offset)) = id.line() {
+        own["stream"] = json!(stream.to_string());
+        own["offset"] = json!(offset);
+    }
+    if let Some(end) = &document.end {
+        own["end_reason"] = json!(end.reason.as_str());
+    }
     if let Some(name) = &about.job_name {
         own["name"] = json!(name);
     }
     if document.text().is_none() {
         // The message shows what can be shown of it; here are the bytes themselves.
-        own["bytes_hex"] = json!(document.bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        own["bytes_hex"] = json!(document.hex());
     }
     let mut value = json!({
         "@timestamp": timestamp(document.time),
         "message": String::from_utf8_lossy(&document.bytes),
         "ecs": { "version": VERSION },
-        "event": { "id": id.to_string(), "dataset": "dockmgr.output", "sequence": id.offset },
+        "event": { "id": id.to_string(), "dataset": format!("dockmgr.{}", id.kind()) },
         "dockmgr": own,
     });
-    if let Some(severity) = severity(&document.bytes) {
+    if let Some((_, offset)) = id.line() {
+        value["event"]["sequence"] = json!(offset);
+    }
+    if let Some(end) = &document.end {
+        value["event"]["outcome"] = json!(if end.is_success { "success" } else { "failure" });
+        if let Some(code) = end.exit_code {
+            value["process"] = json!({ "exit_code": code });
+        }
+    }
+    if let Some(severity) = document.severity() {
         value["log"] = json!({ "level": severity.as_str() });
     }
     if let Some(node) = &about.node {
@@ -91,20 +104,16 @@ mod tests {
 
     use bytes::Bytes;
 
-    use super::super::{About, DocumentId};
+    use super::super::{About, DocumentId, Ended};
     use super::*;
     use crate::ids::AttemptId;
     use crate::log::Stream;
+    use crate::outcome::EndReason;
 
     fn document(bytes: &'static [u8], about: About) -> Document {
         let attempt = AttemptId::from_parts(42, 7, 2).expect("valid");
-        let id = DocumentId { attempt, stream: Stream::Stderr, offset: 1024 };
-        Document {
-            id,
-            time: WallTime(951_826_594_005),
-            bytes: Bytes::from_static(bytes),
-            about: Arc::new(about),
-        }
+        let id = DocumentId::Line(attempt, Stream::Stderr, 1024);
+        Document::line(id, WallTime(951_826_594_005), Bytes::from_static(bytes), &Arc::new(about))
     }
 
     #[test]
@@ -149,6 +158,28 @@ mod tests {
         ] {
             assert_eq!(value.pointer(pointer), Some(&expected), "{pointer} in {value}");
         }
+    }
+
+    #[test]
+    fn an_end_says_why_and_has_no_stream() {
+        let end = Ended {
+            at: WallTime(0),
+            reason: EndReason::Exited,
+            exit_code: Some(3),
+            is_success: false,
+            message: String::new(),
+        };
+        let id = DocumentId::Job(crate::ids::JobId::new(42).expect("not 0"));
+        let value = value(&Document::ended(id, end, Arc::default()));
+        assert_eq!(
+            value,
+            json!({
+                "@timestamp": "1970-01-01T00:00:00.000Z", "message": "ended: exited, exit code 3",
+                "ecs": { "version": VERSION }, "log": { "level": "error" }, "process": { "exit_code": 3 },
+                "event": { "id": "42-end", "dataset": "dockmgr.job_end", "outcome": "failure" },
+                "dockmgr": { "job": 42, "end_reason": "exited" },
+            })
+        );
     }
 
     #[test]

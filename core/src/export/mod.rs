@@ -23,12 +23,13 @@ mod document;
 pub mod ecs;
 pub mod elastic;
 mod job_set;
+pub mod loki;
 
 pub use answer::{Answer, Verdict, by_status};
 pub use cursor::{Change, Cursor};
 pub use cut::{Cut, cut};
 pub use delivery::{DeadLetter, Delivery, Settled};
-pub use document::{About, Document, DocumentId};
+pub use document::{About, Document, DocumentId, Ended};
 pub use job_set::JobSet;
 
 /// A text is no place in kept output: neither an exporter's nor a document's.

@@ -13,12 +13,9 @@ use super::*;
 fn documents(from: u64, to: u64) -> Vec<Document> {
     let attempt = AttemptId::from_parts(1, 0, 1).expect("valid");
     let about = Arc::new(About::default());
-    let document = |offset| Document {
-        id: DocumentId { attempt, stream: Stream::Stdout, offset },
-        time: WallTime(0),
-        bytes: Bytes::from(format!("line {offset}")),
-        about: Arc::clone(&about),
-    };
+    let id = |offset| DocumentId::Line(attempt, Stream::Stdout, offset);
+    let document =
+        |offset| Document::line(id(offset), WallTime(0), Bytes::from(format!("line {offset}")), &about);
     (from..to).map(document).collect()
 }
 

@@ -57,12 +57,8 @@ async fn read_request(stream: &mut TcpStream) {
 fn documents(count: u64) -> Vec<Document> {
     let attempt = AttemptId::from_parts(1, 0, 1).expect("valid");
     let about = Arc::new(About::default());
-    let document = |offset| Document {
-        id: DocumentId { attempt, stream: Stream::Stdout, offset },
-        time: WallTime(0),
-        bytes: Bytes::from_static(b"x"),
-        about: Arc::clone(&about),
-    };
+    let id = |offset| DocumentId::Line(attempt, Stream::Stdout, offset);
+    let document = |offset| Document::line(id(offset), WallTime(0), Bytes::from_static(b"x"), &about);
     (0..count).map(document).collect()
 }
 
