@@ -39,7 +39,10 @@ async fn the_configuration_and_the_rules_are_sound_and_every_alert_fires_when_it
 #[tokio::test]
 async fn promtool_finds_nothing_wrong_and_the_dashboard_and_the_alerts_ask_only_for_what_is_shown() {
     needs::prometheus();
-    let cluster = Cluster::builder().coordinator_args(&ANY_PORT).worker_args(&ANY_PORT).start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let export = format!("file://{}/jobs.jsonl", folder.path().display());
+    let args = [&ANY_PORT[..], &["--export", &export]].concat();
+    let cluster = Cluster::builder().coordinator_args(&args).worker_args(&ANY_PORT).start().await;
     // Makes the counters that appear with their first event: a pull, an end, a call.
     cluster.run(["echo seen; exit 3"]).await.expect_code(3);
     let (coordinator, worker) = (page(&cluster, "coordinator").await, page(&cluster, "worker-0").await);
