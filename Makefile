@@ -102,9 +102,11 @@ bench-failover: ## How long nobody leads after kill -9 of the leader under load:
 	$(BENCH) --bench failover
 
 .PHONY: bench-logs
-bench-logs: ## What sealed output takes, how fast it is made and searched, beside zstd and ripgrep: [TEXT=FILE] [MIB=n] [GIB=n]
-	$(SETUP) --build --test
-	$(if $(TEXT),TEXT=$(abspath $(TEXT))) $(if $(MIB),MIB=$(MIB)) $(if $(GIB),GIB=$(GIB)) cargo bench --locked -p dockmgr-archive --bench logs
+bench-logs: ## Output: on its way, beside docker logs; sealed and searched, beside zstd and ripgrep: [TEXT=FILE] [MIB=n] [GIB=n]
+	$(SETUP) --docker
+	$(BENCH) --bench output; way=$$?; \
+	$(if $(TEXT),TEXT=$(abspath $(TEXT))) $(if $(MIB),MIB=$(MIB)) $(if $(GIB),GIB=$(GIB)) \
+		cargo bench --locked -p dockmgr-archive --bench logs && [ $$way = 0 ]
 
 .PHONY: crash-points
 crash-points: ## Kills a coordinator before every call that changes a file

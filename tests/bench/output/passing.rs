@@ -1,0 +1,72 @@
+//! The coordinator's memory while 50 GiB of output pass through it at full speed and are sealed behind it.
+//!
+//! The tasks of an array write 512 MiB each, as fast as the pipes take it; `DOCKMGR_BENCH_GIB` for another amount.
+
+use std::time::{Duration, Instant};
+
+use dockmgr_proto::v1;
+use dockmgr_tests::figures::{Table, mib};
+use dockmgr_tests::{Cluster, load};
+
+const GIB: u32 = 50;
+const TASK_BYTES: u64 = 512 << 20;
+/// Tasks that write at a time: one waits for the worker while another one ends.
+const AT_ONCE: u32 = 2;
+/// Growth of the mean between the second and the last third that counts as none: noise of the allocator.
+const FLAT: u64 = 4 << 20;
+/// Two look at the memory in a second: the passage takes minutes.
+const LOOK: Duration = Duration::from_millis(500);
+/// What 50 GiB take at a tenth of the usual speed.
+const LIMIT: Duration = Duration::from_hours(2);
+
+pub(crate) async fn measure(table: &mut Table) {
+    let given = std::env::var("DOCKMGR_BENCH_GIB").ok().and_then(|text| text.parse().ok());
+    let tasks = given.unwrap_or(GIB) * 2;
+    let mut cluster = Cluster::builder()
+        .cpus("64")
+        .memory("64GiB")
+        .coordinator_args(&["--seal-after", "1s"])
+        .start()
+        .await;
+    let line = "2026-01-01T00:00:00Z INFO request served path=/api/v1/jobs status=200 duration=0.0042 user=builder\\n";
+    let array = v1::ArraySpec { first: 0, last: tasks - 1, max_running: AT_ONCE };
+    let spec = v1::JobSpec {
+        array: Some(array),
+        log_limit_bytes: 1 << 30,
+        ..load::spec(&format!("fake:fill {TASK_BYTES} '{line}'"))
+    };
+    let begun = Instant::now();
+    let job = load::submit(&cluster.client().await, spec).await;
+    let (mut seen, mut most_kept) = (Vec::new(), 0);
+    while !has_ended(&cluster, job, tasks).await {
+        assert!(begun.elapsed() < LIMIT, "the output passes in time");
+        seen.push(cluster.coordinator().memory());
+        most_kept = most_kept.max(cluster.kept_output());
+        // A watch needs its time; there is no condition to wait for.
+        tokio::time::sleep(LOOK).await;
+    }
+    let took = begun.elapsed();
+    let passed = u64::from(tasks) * TASK_BYTES;
+    report(table, &seen, &format!("{} GiB", passed >> 30));
+    #[expect(clippy::cast_precision_loss, reason = "a figure of three digits")]
+    let rate = passed as f64 / 1e6 / took.as_secs_f64();
+    table.note("  their speed through all programs", format!("{rate:.0} MB/s"));
+    table.note("  most on the coordinator's disk meanwhile", mib(most_kept));
+}
+
+async fn has_ended(cluster: &Cluster, job: u64, tasks: u32) -> bool {
+    let counts = cluster.job(job).await.tasks.unwrap_or_default();
+    assert_eq!(counts.failed, 0, "{counts:?}");
+    counts.succeeded == tasks
+}
+
+fn report(table: &mut Table, seen: &[u64], passed: &str) {
+    let third = seen.len() / 3;
+    let mean = |part: &[u64]| part.iter().sum::<u64>() / part.len().max(1) as u64;
+    // The first third is the load settling.
+    let (before, after) = (mean(&seen[third..2 * third]), mean(&seen[2 * third..]));
+    let growth = after.saturating_sub(before);
+    table.note(&format!("coordinator while {passed} pass: mean"), mib(mean(seen)));
+    table.note("  its memory at the most", mib(seen.iter().copied().max().unwrap_or_default()));
+    table.goal("  its growth meanwhile", &format!("< {}", mib(FLAT)), mib(growth), growth < FLAT);
+}
