@@ -1,4 +1,4 @@
-//! A real server with the push call of Loki of a test's own: VictoriaLogs.
+//! A real server with the push call of Loki of a test's own: `VictoriaLogs`.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -37,9 +37,7 @@ pub(super) fn press(screen: &mut Screen, key: KeyEvent) -> Wish {
     match key.code {
         KeyCode::Char('c') if is_control => return Wish::Leave,
         KeyCode::Esc | KeyCode::Char('q') => {
-            if !screen.close() {
-                return Wish::Leave;
-            }
+            return if screen.close() { Wish::Nothing } else { Wish::Leave };
         }
         KeyCode::Char('?') => screen.turn_help(),
         KeyCode::Char('f') => screen.turn_to_failures(),

@@ -22,12 +22,8 @@ const LIMIT: Duration = Duration::from_hours(2);
 pub(crate) async fn measure(table: &mut Table) {
     let given = std::env::var("DOCKMGR_BENCH_GIB").ok().and_then(|text| text.parse().ok());
     let tasks = given.unwrap_or(GIB) * 2;
-    let mut cluster = Cluster::builder()
-        .cpus("64")
-        .memory("64GiB")
-        .coordinator_args(&["--seal-after", "1s"])
-        .start()
-        .await;
+    let mut cluster =
+        Cluster::builder().cpus("64").memory("64GiB").coordinator_args(&["--seal-after", "1s"]).start().await;
     let line = "2026-01-01T00:00:00Z INFO request served path=/api/v1/jobs status=200 duration=0.0042 user=builder\\n";
     let array = v1::ArraySpec { first: 0, last: tasks - 1, max_running: AT_ONCE };
     let spec = v1::JobSpec {

@@ -50,7 +50,8 @@ pub(crate) async fn measure(table: &mut Table) {
 /// Runs a job whose output the worker has spooled whole while there is no coordinator.
 async fn spool(cluster: &mut Cluster) -> u64 {
     // As many bytes in each line as its format makes of a number.
-    let line = "%012.0f INFO request=served path=/api/v1/jobs user=builder status=200 duration=0.0042 note=measured";
+    let line =
+        "%012.0f INFO request=served path=/api/v1/jobs user=builder status=200 duration=0.0042 note=measured";
     assert_eq!(line.len() - "%012.0f".len() + 12, 99, "a line of a hundred bytes");
     let script = format!("until [ -e /tmp/go ]; do sleep 0.1; done; seq -f '{line}' {LINES}");
     let job = cluster.submit(["--log-limit", "1GiB", &script]).await;
@@ -88,10 +89,18 @@ async fn docker_logs(cluster: &Cluster) -> Duration {
 async fn acknowledge(cluster: &mut Cluster) -> Duration {
     cluster.start_coordinator().await;
     let kept = cluster.kept_output();
-    let first = async { while cluster.kept_output() == kept && !cluster.spool_files().is_empty() { pause().await } };
+    let first = async {
+        while cluster.kept_output() == kept && !cluster.spool_files().is_empty() {
+            pause().await;
+        }
+    };
     tokio::time::timeout(LIMIT, first).await.expect("the upload begins");
     let begun = Instant::now();
-    let all = async { while !cluster.spool_files().is_empty() { pause().await } };
+    let all = async {
+        while !cluster.spool_files().is_empty() {
+            pause().await;
+        }
+    };
     tokio::time::timeout(LIMIT, all).await.expect("the upload ends");
     let took = begun.elapsed();
     assert!(cluster.kept_output() >= BYTES, "all of it is kept");
