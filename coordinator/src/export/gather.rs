@@ -8,7 +8,6 @@ use dockmgr_core::export::{About, Cursor, Cut, Document, DocumentId, cut};
 use dockmgr_core::ids::{AttemptId, AttemptNumber, JobId, TaskId};
 use dockmgr_core::log::{Entry, Offsets, TaskPosition};
 use dockmgr_support::error_chain::Chain;
-use dockmgr_support::log_file;
 use tokio::time::Instant;
 
 use super::Error;
@@ -205,7 +204,7 @@ impl Gather {
             Ok((entries, is_last)) => Ok(cut(attempt, about, from, &entries, is_last)),
             // A person deleted it, or it is damaged: nobody will ever read more of it.
             Err(logs::Error::Deleted) => Ok(cut(attempt, about, from, &[], true)),
-            Err(error @ logs::Error::File(log_file::Error::Corrupt { .. })) => {
+            Err(error) if error.is_damage() => {
                 tracing::error!(%attempt, error = %Chain(&error), "damaged output is not shipped");
                 Ok(cut(attempt, about, from, &[], true))
             }

@@ -88,6 +88,15 @@ impl Error {
         }
     }
 
+    /// Whether kept bytes are not what was written: reading them again gives the same.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::File(log_file::Error::Corrupt { .. })
+                | Self::Segment(dockmgr_archive::Error::Corrupt { .. })
+        )
+    }
+
     /// Whether what was to be read is not there any more.
     pub(super) fn is_gone(&self) -> bool {
         let absent = |error: &io::Error| {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use dockmgr_core::ids::Epoch;
+use dockmgr_core::log::Offsets;
 
 use super::super::sealed::test_s3::S3Server;
 use super::super::sealing_tests::{id, job, keep, open_at, sealed, text};
@@ -131,4 +132,20 @@ async fn damaged_output_is_named_with_its_attempts_and_nothing_else_is() {
     assert!(told.last().is_some_and(|last| last.starts_with("bad: 2/0/0.1.log: at byte 28: ")), "{told:?}");
     let not_whole: Vec<_> = problems.iter().flat_map(|problem| problem.attempts.clone()).collect();
     assert_eq!(not_whole, [id(1, 0), id(2, 0)], "{told:?}");
+    let (store, _stop) = open_at(dir.path(), &at);
+    let error = read_to_the_damage(&store, id(1, 0)).await;
+    assert!(error.is_damage() && !error.is_retryable(), "{error:?}");
+}
+
+async fn read_to_the_damage(store: &LogStore, attempt: AttemptId) -> crate::logs::Error {
+    let mut reader = match store.reader(attempt, Offsets::default()).await {
+        Ok(reader) => reader,
+        Err(error) => return error,
+    };
+    loop {
+        match reader.read().await {
+            Ok(entries) => assert!(!entries.is_empty(), "all of {attempt} could be read"),
+            Err(error) => return error,
+        }
+    }
 }
