@@ -41,16 +41,17 @@ export async function histogram(query, times, name, signal) {
   const from = times.sinceTime ? Date.parse(times.sinceTime) : Math.min(...starts);
   const to = times.untilTime ? Date.parse(times.untilTime) : Math.max(...starts) + width;
   if (!Number.isFinite(from) || !Number.isFinite(to)) return null;
-  // The spans of the answer are the bars: others would share hits unevenly.
-  const size = Math.max(1, width || (to - from) / BUCKETS);
+  // A bar is so many whole spans of the answer, which fit the hits and not the window: parts of spans would share hits unevenly.
+  const bar = Math.max(1, (to - from) / BUCKETS);
+  const size = width ? width * Math.ceil(bar / width) : bar;
   const first = starts.length > 0 ? starts[0] - Math.ceil((starts[0] - from) / size) * size : from;
-  const most = Math.max(1, Math.min(2 * BUCKETS, Math.ceil((to - first) / size)));
+  const most = Math.max(1, Math.ceil((to - first) / size));
   const bars = Array.from({ length: most }, (_, at) => ({ from: first + at * size, to: first + (at + 1) * size, counts: parts.map(() => 0) }));
   const totals = parts.map(() => 0);
   buckets.forEach((bucket, at) => {
-    const bar = bars[Math.min(most - 1, Math.max(0, Math.round((starts[at] - first) / size)))];
+    const { counts } = bars[Math.min(most - 1, Math.max(0, Math.floor((starts[at] - first) / size)))];
     for (const part of split ? bucket.parts ?? [] : [bucket]) {
-      bar.counts[of(part)] += Number(part.hits ?? 0);
+      counts[of(part)] += Number(part.hits ?? 0);
       totals[of(part)] += Number(part.hits ?? 0);
     }
   });
