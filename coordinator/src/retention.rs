@@ -2,11 +2,13 @@
 //!
 //! Owns when; the log store knows how. Output of jobs that the cluster still knows is never touched here.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dockmgr_core::ids::JobId;
 use dockmgr_support::error_chain::Chain;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::controller::Handle;
@@ -18,6 +20,8 @@ use crate::metrics::export::ExportMeter;
 pub(crate) const DOOMED_BOUND: usize = 1024;
 /// How often old output is looked for: retention has a grain of days.
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
+/// How often a deletion that failed is tried again: storage is away for minutes, and somebody asked for it.
+const RETRY_INTERVAL: Duration = Duration::from_mins(1);
 /// How much longer old output is kept that an exporter still needs: a server that is away for a week is missed by somebody.
 const HOLD: Duration = Duration::from_hours(7 * 24);
 
@@ -39,14 +43,30 @@ pub(crate) async fn run(
     mut doomed: mpsc::Receiver<JobId>,
     stop: CancellationToken,
 ) {
+    // Not a sleep inside the loop: deletions that keep coming would put the next look off for ever.
+    let mut sweeps = tokio::time::interval_at(Instant::now() + SWEEP_INTERVAL, SWEEP_INTERVAL);
+    let mut retries = tokio::time::interval(RETRY_INTERVAL);
+    let mut failed = BTreeSet::new();
     loop {
         tokio::select! {
             // The program ends.
             () = stop.cancelled() => return,
             // A person asked for it.
-            Some(job) = doomed.recv() => delete(&logs, job).await,
+            Some(job) = doomed.recv() => {
+                if !delete(&logs, job).await && failed.len() < DOOMED_BOUND {
+                    failed.insert(job);
+                }
+            }
+            // The place of output may answer again.
+            _ = retries.tick(), if !failed.is_empty() => {
+                for job in std::mem::take(&mut failed) {
+                    if !delete(&logs, job).await {
+                        failed.insert(job);
+                    }
+                }
+            }
             // Time to look for old output.
-            () = tokio::time::sleep(SWEEP_INTERVAL) => sweep(&logs, &handle, keep, &needs).await,
+            _ = sweeps.tick() => sweep(&logs, &handle, keep, &needs).await,
         }
     }
 }
@@ -63,13 +83,13 @@ async fn sweep(logs: &LogStore, handle: &Handle, keep: Duration, needs: &Needs) 
     let gone = handle
         .read(move |cluster, _| old.into_iter().filter(|id| cluster.job(*id).is_none()).collect::<Vec<_>>());
     // Without a leader nobody knows which jobs are gone: the next sweep will.
-    for job in due(gone.await.unwrap_or_default(), &overdue, needs) {
+    for job in due(gone.await.unwrap_or_default(), &overdue.into_iter().collect(), needs) {
         delete(logs, job).await;
     }
 }
 
 /// Which of the jobs with old output lose it now: those that no exporter needs, and those that waited for one too long.
-fn due(old: Vec<JobId>, overdue: &[JobId], needs: &Needs) -> Vec<JobId> {
+fn due(old: Vec<JobId>, overdue: &BTreeSet<JobId>, needs: &Needs) -> Vec<JobId> {
     let is_due = |job: &JobId| {
         if !needs.hold.needs(*job) {
             return true;
@@ -84,11 +104,16 @@ fn due(old: Vec<JobId>, overdue: &[JobId], needs: &Needs) -> Vec<JobId> {
     old.into_iter().filter(is_due).collect()
 }
 
-async fn delete(logs: &LogStore, job: JobId) {
+/// Deletes the output of a job; false if it is still there.
+async fn delete(logs: &LogStore, job: JobId) -> bool {
     match logs.delete_job(job).await {
         Ok(()) => tracing::info!(job_id = %job, "output deleted"),
-        Err(error) => tracing::warn!(job_id = %job, error = %Chain(&error), "output could not be deleted"),
+        Err(error) => {
+            tracing::warn!(job_id = %job, error = %Chain(&error), "output could not be deleted");
+            return false;
+        }
     }
+    true
 }
 
 #[cfg(test)]
@@ -101,8 +126,8 @@ mod tests {
         let [shipped, waiting, overdue] = [1, 2, 3].map(|id| JobId::new(id).expect("not 0"));
         let needs = Needs { hold: Hold::default(), meter: Metrics::default().export };
         let all = vec![shipped, waiting, overdue];
-        assert_eq!(due(all.clone(), &[overdue], &needs), all, "nobody ships");
+        assert_eq!(due(all.clone(), &BTreeSet::from([overdue]), &needs), all, "nobody ships");
         needs.hold.tell("main", &"1".parse().expect("a set"));
-        assert_eq!(due(all, &[overdue], &needs), [shipped, overdue]);
+        assert_eq!(due(all, &BTreeSet::from([overdue]), &needs), [shipped, overdue]);
     }
 }
