@@ -27,6 +27,7 @@
 //!
 //! Invariant: a line that matches has every token that [`Query::needs`] asks for.
 
+mod ascii;
 mod error;
 mod expr;
 mod facts;
@@ -45,6 +46,7 @@ mod scan;
 mod severity;
 mod sieve;
 mod stretch;
+mod table;
 mod text;
 mod tokens;
 

@@ -10,7 +10,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter};
 
 use super::lines::{Line, LineSplitter, MAX_LINE};
 use super::query::Query;
@@ -18,6 +18,10 @@ use super::sieve::Sieve;
 use super::stretch::{Joined, Stretch};
 use crate::log::{Record, Stream};
 use crate::time::WallTime;
+
+/// Whole lines that are sifted at a time, in bytes: so many that beginning costs nothing beside it, so few that they stay in
+/// the processor's nearest memory until they are shown.
+const BLOCK: usize = 64 * 1024;
 
 /// A query made ready for the lines of one stream. Making it costs as much as looking through some hundred KiB.
 #[derive(Debug)]
@@ -144,28 +148,30 @@ impl Scan {
         let text = &stretch.bytes[..whole.end];
         let before = self.lines.ended(stretch.stream);
         let (mut from, mut lines, mut record) = (whole.start, 0, 0);
+        let mut hits = Vec::new();
         while from < text.len() {
-            let Some(at) = sieve.find(text, from).filter(|at| *at < text.len()) else { break };
-            let start = memrchr(b'\n', &text[from..at]).map_or(from, |newline| from + newline + 1);
-            let end = memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
-            lines += count_lines(&text[from..start]) + 1;
-            let line = Line {
-                stream: stretch.stream,
-                number: before + lines,
-                offset: stretch.offset + start as u64,
-                time: stretch.time_at(start, &mut record),
-                bytes: &text[start..end],
-            };
-            if sieve.is_exact {
-                if self.times.covers(line.time) {
+            let block = from..block_end(text, from);
+            sieve.lines(&text[block.clone()], &mut hits);
+            for hit in hits.drain(..).map(|hit| block.start + hit.start..block.start + hit.end) {
+                lines += count_lines(&text[from..hit.start]) + 1;
+                let line = Line {
+                    stream: stretch.stream,
+                    number: before + lines,
+                    offset: stretch.offset + hit.start as u64,
+                    time: stretch.time_at(hit.start, &mut record),
+                    bytes: &text[hit.clone()],
+                };
+                from = hit.end + 1;
+                if !sieve.is_exact {
+                    finder.judge(self.times, line, show);
+                } else if self.times.covers(line.time) {
                     show(line);
                 }
-            } else {
-                finder.judge(self.times, line, show);
             }
-            from = end + 1;
+            lines += text.get(from..block.end).map_or(0, count_lines);
+            from = block.end;
         }
-        lines + text.get(from..).map_or(0, count_lines)
+        lines
     }
 }
 
@@ -198,6 +204,12 @@ impl Times {
     fn may_cover(self, times: impl Iterator<Item = WallTime>) -> bool {
         self == Self::default() || { times }.any(|time| self.covers(time))
     }
+}
+
+/// End of the block of whole lines that begins at `from`.
+fn block_end(text: &[u8], from: usize) -> usize {
+    let due = (from + BLOCK).min(text.len());
+    memchr(b'\n', &text[due..]).map_or(text.len(), |newline| due + newline + 1)
 }
 
 fn count_lines(text: &[u8]) -> u64 {

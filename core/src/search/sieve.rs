@@ -1,6 +1,9 @@
 //! Which lines of a whole block of text may match, found with one regular expression over all of them: looking at lines
 //! one by one costs more than reading them.
 
+use std::ops::Range;
+
+use memchr::{memchr, memrchr};
 use regex_automata::Input;
 use regex_automata::meta::{self, Regex as Compiled};
 use regex_syntax::hir::literal::Extractor;
@@ -8,14 +11,13 @@ use regex_syntax::hir::{Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassU
 use regex_syntax::hir::{Look, Repetition};
 
 use super::expr::{Expr, Term};
+use super::table::Table;
 
 /// Most memory of the expression, in bytes: as much as of all that a query may have.
 const MAX_SIZE: usize = 4 * 1024 * 1024;
-/// Most memory of a table that is made of the whole expression in advance, in bytes; making a larger one takes longer than
-/// it saves.
-const MAX_TABLE: usize = 256 * 1024;
-/// Most states of an expression for which such a table is tried.
-const MAX_STATES: usize = 100;
+/// Matches that are looked for one by one before a text counts as full of them: finding one costs as much as reading some
+/// hundred bytes.
+const FEW: usize = 32;
 /// So many bytes of each text, or so few texts, are worth looking for first.
 const WORTH_LEN: usize = 3;
 const WORTH_COUNT: usize = 3;
@@ -24,6 +26,8 @@ const WORTH_COUNT: usize = 3;
 #[derive(Debug, Clone)]
 pub(super) struct Sieve {
     compiled: Compiled,
+    /// Reads text at one pace, however many matches there are.
+    table: Option<Table>,
     /// Every line with a match is one that matches.
     pub(super) is_exact: bool,
 }
@@ -43,16 +47,47 @@ impl Sieve {
             .utf8_empty(false)
             .nfa_size_limit(Some(MAX_SIZE))
             .hybrid_cache_capacity(MAX_SIZE)
-            .dfa_size_limit(Some(MAX_TABLE))
-            .dfa_state_limit(Some(MAX_STATES))
+            .dfa(false)
             .auto_prefilter(begins_rarely(&must.hir));
         let compiled = meta::Builder::new().configure(config).build_from_hir(&must.hir).ok()?;
-        Some(Self { compiled, is_exact: matches!(query, Expr::Term(Term::Regex(_))) })
+        let is_exact = matches!(query, Expr::Term(Term::Regex(_)));
+        Some(Self { compiled, table: Table::of(&must.hir), is_exact })
+    }
+
+    /// Adds the lines that have a match to `hits`, in order, without their newlines. The text must be whole lines.
+    pub(super) fn lines(&self, text: &[u8], hits: &mut Vec<Range<usize>>) {
+        match self.table.as_ref().filter(|table| table.can_read(text)) {
+            None => {
+                self.lines_one_by_one(text, usize::MAX, hits);
+            }
+            Some(table) => {
+                // Where a text can be skipped by looking for a few letters, nothing is faster.
+                let patience = if self.compiled.is_accelerated() { FEW } else { 0 };
+                let from = self.lines_one_by_one(text, patience, hits);
+                table.lines(text, from, hits);
+            }
+        }
+    }
+
+    /// Adds the first `most` lines that have a match; up to where the text was read.
+    fn lines_one_by_one(&self, text: &[u8], most: usize, hits: &mut Vec<Range<usize>>) -> usize {
+        let mut from = 0;
+        for _ in 0..most {
+            if from >= text.len() {
+                break;
+            }
+            let Some(at) = self.find(text, from).filter(|at| *at < text.len()) else { return text.len() };
+            let start = memrchr(b'\n', &text[from..at]).map_or(from, |newline| from + newline + 1);
+            let end = memchr(b'\n', &text[at..]).map_or(text.len(), |newline| at + newline);
+            hits.push(start..end);
+            from = end + 1;
+        }
+        from.min(text.len())
     }
 
     /// Somewhere in the first line that has a match, at or behind `from`, which must be the begin of a line; the place may
     /// be the line's end.
-    pub(super) fn find(&self, text: &[u8], from: usize) -> Option<usize> {
+    fn find(&self, text: &[u8], from: usize) -> Option<usize> {
         self.compiled.search_half(&Input::new(text).range(from..).earliest(true)).map(|found| found.offset())
     }
 }

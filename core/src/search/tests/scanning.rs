@@ -146,6 +146,36 @@ fn lines_of_any_length_are_found_as_if_looked_at_one_by_one() {
 }
 
 #[test]
+fn many_blocks_of_text_with_few_hits_or_many_are_sifted_right() {
+    let line = |n: u32| match n % 20_011 {
+        // Blocks with letters beyond ASCII stand between blocks without.
+        9000..9200 => format!("{n} WARN Übergröße user=ü{} naïve\n", n % 89),
+        7 => format!("{n} ERROR lost user=root\n"),
+        _ => format!("{n} INFO served user=u{} in {}ms\n", n % 97, n % 13),
+    };
+    let text: String = (0..30_000).map(line).collect();
+    let records = records(text.as_bytes().chunks(100_003).map(|piece| (false, piece.to_vec())).collect());
+    let texts = [
+        r"/\b\d*5\b/",
+        r"/\w+ö/",
+        r"/user=\w+$/",
+        "/u9[0-6] /",
+        "/^1/",
+        "/(?-u)[^\\x00-\\x7f]/",
+        "served",
+        "lost",
+        "level:error",
+        "user=ü7 OR root",
+    ];
+    for text in texts {
+        let query = Query::parse(text).expect("a query");
+        let naive = naive(&query, Times::default(), &records);
+        assert!(!naive.is_empty(), "{text}");
+        assert!(scanned(&query, Times::default(), &records, 1000) == naive, "{text}");
+    }
+}
+
+#[test]
 fn most_queries_have_a_sieve() {
     let sieve = |text| Sieve::of(&Query::parse(text).expect("a query").root);
     for text in ["timeout", "/a+/", "level:error", "user.id=42", "a OR b", "a NOT b", r"/^\d+ [^x]\w$/"] {
