@@ -2,12 +2,13 @@
 //!
 //! The test of it asks whether every result is right; the measurement, how long it takes.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use dockmgr_proto::v1::{ListTasksRequest, TaskState};
 
-use crate::docker::docker;
-use crate::{Cluster, eventually, wait_until};
+use crate::docker::{docker, try_docker};
+use crate::{Cluster, wait_until};
 
 /// Longest time for all containers to come up, one by one on a loaded machine.
 const START_LIMIT: Duration = Duration::from_secs(300);
@@ -67,12 +68,20 @@ impl Adoption {
     }
 
     /// Releases so many of the commands that still run, past the worker.
+    ///
+    /// The signal goes out again to those that still run: what is tested is not how surely the daemon hands on a signal.
     pub async fn release(&self, many: usize) {
-        let running = self.running().await;
-        let chosen = running.iter().take(many).map(String::as_str);
-        docker(&["kill", "--signal", "USR1"].into_iter().chain(chosen).collect::<Vec<_>>()).await;
-        let left = running.len().saturating_sub(many);
-        eventually("the released commands to end", LIMIT, async || self.running().await.len() == left).await;
+        let chosen: BTreeSet<String> = self.running().await.into_iter().take(many).collect();
+        wait_until("the released commands to end", LIMIT, async || {
+            let running = self.running().await;
+            let left: Vec<&str> = running.intersection(&chosen).map(String::as_str).collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            let sent = try_docker(&[&["kill", "--signal", "USR1"], left.as_slice()].concat()).await;
+            Err(format!("{} of {} still run; the signal: {sent:?}", left.len(), chosen.len()))
+        })
+        .await;
     }
 
     /// Waits for the end of all tasks, then checks every exit code, every byte of output and that nothing ran twice or stays.
@@ -99,7 +108,7 @@ impl Adoption {
         self.cluster.expect_clean().await;
     }
 
-    async fn running(&self) -> Vec<String> {
+    async fn running(&self) -> BTreeSet<String> {
         let filter = format!("label=dockmgr.cluster={}", self.cluster.id());
         let names = docker(&["ps", "--filter", &filter, "--format", "{{.Names}}"]).await;
         names.lines().map(str::to_owned).collect()

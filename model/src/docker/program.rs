@@ -17,6 +17,9 @@ use dockmgr_core::log::Stream;
 /// Most steps of one program, loops unrolled.
 const STEP_LIMIT: usize = 100_000;
 
+/// Length of the text that `fake:fill` writes again and again, in bytes, about.
+const FILL: usize = 256 * 1024;
+
 /// One step and when it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Step {
@@ -249,7 +252,11 @@ fn simple(
         "fake:bytes" => Action::Bytes(stream, number(0)?, number(1).unwrap_or(1)),
         "fake:fill" => {
             let count = usize::try_from(number(0)?).ok()?;
-            print(arguments.get(1)?.bytes().cycle().take(count).collect())
+            // Behind `||` a first piece that is written would keep the others from it.
+            let length = if guard == Guard::IfFailed { count } else { FILL };
+            let pieces = fill(count, arguments.get(1)?, length)?;
+            steps.extend(pieces.map(|text| Step { guard, action: Action::Print(stream, text) }));
+            return Some(());
         }
         "fake:oom" => Action::OutOfMemory,
         "fake:crash" => Action::Exit(139),
@@ -257,6 +264,15 @@ fn simple(
     };
     steps.push(Step { guard, action });
     Some(())
+}
+
+/// Text over and over, to so many bytes in all: pieces that share their memory.
+fn fill(count: usize, text: &str, length: usize) -> Option<impl Iterator<Item = Bytes>> {
+    let text = text.replace("\\n", "\n");
+    let times = length.checked_div(text.len())? + 1;
+    let piece = Bytes::from(text.repeat(times));
+    let rest = piece.slice(..count % piece.len());
+    Some(std::iter::repeat_n(piece.clone(), count / piece.len()).chain([rest]))
 }
 
 fn trap(
