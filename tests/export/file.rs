@@ -88,6 +88,32 @@ async fn output_of_a_job_that_was_removed_is_shipped_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_new_exporter_begins_with_what_was_packed_before_it_came() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let out = folder.path().join("out");
+    let mut cluster = Cluster::builder().coordinator_args(&["--seal-after", "1ms"]).start().await;
+    let mut expected = Vec::new();
+    for job in 1..=3 {
+        cluster.run([format!("seq {job} 4000; echo no >&2").as_str()]).await.expect_code(0);
+        let lines: String = (job..=4000).map(|line| format!("{line}\n")).collect();
+        expected.push((job, 0, lines));
+    }
+    let logs = cluster.coordinator_folder().join("logs");
+    wait_until("all output to be packed", STEP_LIMIT, async || {
+        let left = (1..=3).find(|job| logs.join(job.to_string()).exists());
+        left.map_or(Ok(()), |job| Err(format!("job {job} has plain files")))
+    })
+    .await;
+    cluster.kill_coordinator().await;
+    let url = format!("file://{}/jobs.jsonl", out.display());
+    cluster.add_coordinator_args(&["--export", &url]);
+    cluster.start_coordinator().await;
+    let held = expect(&expected, async || held(&out)).await;
+    assert_eq!(held.repeats, 0, "each line once");
+    assert_eq!(held.text(2, 0, "stderr"), "no\n");
+}
+
+#[tokio::test]
 async fn a_job_that_fails_ends_with_its_reason_and_the_marks_of_its_output() {
     let folder = tempfile::tempdir().expect("a folder");
     let out = folder.path().join("out");

@@ -134,6 +134,11 @@ impl Cluster {
         self.stop_coordinator_n(0).await;
     }
 
+    /// More arguments for coordinators that are started from now on.
+    pub fn add_coordinator_args(&mut self, args: &[&str]) {
+        self.settings.coordinator_args.extend(args.iter().map(|arg| (*arg).to_owned()));
+    }
+
     /// Starts the coordinator and waits until it serves.
     pub async fn start_coordinator(&mut self) {
         self.start_coordinator_n(0).await;

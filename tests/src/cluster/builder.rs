@@ -44,7 +44,7 @@ pub struct Builder {
     etcd: Option<(usize, Vec<String>)>,
     cpus: String,
     memory: String,
-    coordinator_args: Vec<String>,
+    pub(super) coordinator_args: Vec<String>,
     coordinator_env: Vec<(String, String)>,
     worker_args: Vec<String>,
     worker_env: Vec<(String, String)>,
