@@ -1,5 +1,7 @@
 //! Searching the output of all jobs, running ones included.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use dockmgr_proto::v1::search_logs_response::Event;
 use dockmgr_proto::v1::{SearchLogsRequest, SearchOrder};
 use dockmgr_tests::raw::Api;
@@ -119,6 +121,49 @@ async fn packed_output_is_found_as_before_by_every_question_also_after_a_kill() 
     let numbers: Vec<_> =
         page(token).await.iter().map(|hit| hit["hit"]["line"]["number"].to_string()).collect();
     assert_eq!(numbers, ["\"3\"", "\"4\"", "\"5\"", "null"], "what follows the second hit, and the end");
+}
+
+#[tokio::test]
+async fn a_search_misses_and_repeats_nothing_while_segments_come_are_merged_and_go() {
+    /// Their segments are merged more than once on the way.
+    const JOBS: u64 = 40;
+    let cluster = Cluster::builder().coordinator_args(&["--seal-after", "1ms"]).start().await;
+    let (ended, removed) = (AtomicU64::new(0), AtomicU64::new(0));
+    let searching = async {
+        while removed.load(Ordering::SeqCst) < JOBS {
+            let first = ended.load(Ordering::SeqCst);
+            let search = cluster.cli(["search", "--count", "common"]).run().await;
+            assert!(search.code <= 1 && search.stderr.is_empty(), "{}", search.describe());
+            let seen: u64 = search.text().parse().expect("a number");
+            // The job that writes at the moment may be seen or not, and those whose output is being deleted.
+            let least = first.saturating_sub(removed.load(Ordering::SeqCst) + 1);
+            let most = (ended.load(Ordering::SeqCst) + 1).min(JOBS);
+            assert!((least..=most).contains(&seen), "{seen} is not within {least}..={most}");
+        }
+    };
+    let writing = async {
+        let mut jobs = Vec::new();
+        for _ in 0..JOBS {
+            jobs.push(cluster.submit(["--wait", "seq 500; echo common"]).await);
+            ended.fetch_add(1, Ordering::SeqCst);
+        }
+        let segments = cluster.coordinator_folder().join("logs/sealed/segments");
+        wait_until("the segments to be merged", STEP_LIMIT, async || {
+            let count = std::fs::read_dir(&segments).map_or(0, Iterator::count);
+            if (1..16).contains(&count) { Ok(()) } else { Err(format!("{count} segments")) }
+        })
+        .await;
+        for job in jobs {
+            cluster.cli(["rm", "--logs", &job.to_string()]).ok().await;
+            removed.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    tokio::join!(searching, writing);
+    wait_until("all output to be gone", STEP_LIMIT, async || {
+        let left = hits(&cluster, &["common"]).await.len();
+        if left == 0 { Ok(()) } else { Err(format!("{left} hits")) }
+    })
+    .await;
 }
 
 #[tokio::test]
