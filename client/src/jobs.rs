@@ -38,6 +38,14 @@ impl Client {
         .await
     }
 
+    /// Returns what an attempt used over time.
+    pub async fn get_usage(&self, request: v1::GetUsageRequest) -> Result<v1::GetUsageResponse, Error> {
+        self.unary(Repeat::Harmless, request, |link, message| async move {
+            service(link).get_usage(message).await
+        })
+        .await
+    }
+
     /// Returns one page of jobs, newest first.
     pub async fn list_jobs(&self, request: v1::ListJobsRequest) -> Result<v1::ListJobsResponse, Error> {
         self.unary(Repeat::Harmless, request, |link, message| async move {

@@ -96,6 +96,7 @@ impl JobService for Script {
         stop_job(StopJobRequest) -> v1::StopJobResponse;
         kill_job(KillJobRequest) -> v1::KillJobResponse;
         retry_job(RetryJobRequest) -> v1::RetryJobResponse;
+        get_usage(GetUsageRequest) -> v1::GetUsageResponse;
         wait_job(WaitJobRequest) -> v1::WaitJobResponse;
         watch_jobs(WatchJobsRequest) -> Self::WatchJobsStream;
     }

@@ -5,6 +5,7 @@ import { blob, follow, get } from "./api.js";
 import { copied, h, put, toast } from "./dom.js";
 import { between, bytes, command, cores, count, duration, jobState, span, state, when, word } from "./format.js";
 import { LogView } from "./logview.js";
+import { usage } from "./usage.js";
 
 const TASK_STATES = ["", "QUEUED", "RUNNING", "SUCCEEDED", "FAILED", "CANCELLED"];
 
@@ -18,6 +19,7 @@ export async function view({ root, parts: [reference], query, signal, fail }) {
   const head = h("div", { class: "head" });
   const facts = h("div", { class: "panel" });
   const phases = h("div", { class: "panel" });
+  const used = h("div", { class: "panel" });
   const tasks = h("div", { hidden: !isArray });
   const log = new LogView({
     title: isArray && task !== null ? `Output of task ${task}` : "Output",
@@ -32,7 +34,7 @@ export async function view({ root, parts: [reference], query, signal, fail }) {
     ],
   });
   const spec = h("details", { class: "panel" }, h("summary", {}, "Spec"), h("pre", { class: "code", tabindex: "0" }, JSON.stringify(job.spec, null, 2)));
-  put(root, head, h("div", { class: "stack" }, facts, phases, tasks, log.element, spec));
+  put(root, head, h("div", { class: "stack" }, facts, phases, used, tasks, log.element, spec));
 
   const draw = () => {
     drawHead(head, job);
@@ -40,7 +42,14 @@ export async function view({ root, parts: [reference], query, signal, fail }) {
     drawPhases(phases, job);
   };
   draw();
-  const clock = setInterval(() => job.state === "STATE_ACTIVE" && drawPhases(phases, job), 1000);
+  if (!isArray || task !== null) usage(used, id, task, () => job.state === "STATE_ACTIVE", signal);
+  else used.hidden = true;
+  const clock = setInterval(() => {
+    if (job.state !== "STATE_ACTIVE") return;
+    drawPhases(phases, job);
+    const time = facts.querySelector(".time");
+    if (time) time.textContent = between(job.startTime, job.endTime);
+  }, 1000);
   signal.addEventListener("abort", () => clearInterval(clock));
   follow("/changes", { job: id }, {
     each: (step) => {
@@ -93,7 +102,7 @@ function drawFacts(panel, job, verdicts) {
     spec.resources?.gpus ? `${spec.resources.gpus} GPUs` : ""].filter(Boolean).join(" · ");
   const rows = [
     ["Submitted", when(job.createTime)], ["Started", when(job.startTime)], ["Ended", when(job.endTime)],
-    ["Time", between(job.startTime ?? null, job.endTime)],
+    ["Time", job.startTime && h("span", { class: "time" }, between(job.startTime, job.endTime))],
     ["Exit code", job.exitCode === undefined ? "" : `${job.exitCode} (${word(job.endReason).replace("_", " ")})`],
     ["Worker", attempt?.nodeName], ["Image", spec.image], ["Needs", needs], ["Priority", spec.priority ? String(spec.priority) : ""],
     ["Retries", spec.retries ? String(spec.retries) : ""], ["Time limit", spec.timeout ? duration(span(spec.timeout)) : ""],

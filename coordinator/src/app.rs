@@ -33,6 +33,7 @@ use crate::retention;
 use crate::rpc::{Events, Gate, Jobs, Logs, Nodes, Overview, SessionDesk, UploadDesk, Workers};
 use crate::server::{self, Bound, Health, Services};
 use crate::store::{self, Candidate, Outlook, Store};
+use crate::usage::UsageBook;
 use crate::witness::Witness;
 
 /// How long open calls may take to end after the coordinator was asked to: streams hear at once, unary calls take moments.
@@ -252,14 +253,15 @@ async fn bind(
         ),
     );
     let defaults = Defaults { image: config.default_image.clone() };
+    let usage = UsageBook::default();
     let services = Services {
-        jobs: Jobs::new(handle.clone(), defaults, doomed_logs),
+        jobs: Jobs::new(handle.clone(), defaults, doomed_logs, usage.clone()),
         logs: Logs::new(handle.clone(), log_store.clone(), metrics.logs.read.clone()),
         nodes: Nodes::new(handle.clone()),
         events: Events::new(handle.clone()),
         overview: Overview::new(handle.clone()),
         workers: Workers::new(
-            SessionDesk::new(handle.clone(), tasks.clone()),
+            SessionDesk::new(handle.clone(), tasks.clone(), usage),
             UploadDesk::new(handle.clone(), log_store.clone(), tasks.clone(), metrics.logs.received.clone()),
         ),
         gate: Gate::new(config.token.clone()),

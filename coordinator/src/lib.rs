@@ -15,5 +15,6 @@ mod rpc;
 mod server;
 pub mod sessions;
 pub mod store;
+mod usage;
 mod web;
 mod witness;

@@ -6,4 +6,5 @@ mod door;
 mod output;
 mod page;
 mod streams;
+mod used;
 mod ways;

@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::attempt::{AllowedMounts, Attempts, Context};
+use crate::attempt::{AllowedMounts, Attempts, Context, UsageBoard};
 use crate::capacity;
 use crate::config::{Config, RuntimeChoice};
 use crate::data_dir::DataDir;
@@ -78,7 +78,7 @@ async fn serve(
     let boot_id = boot_id(&config.boot_id_file)?;
     let contact = LeaderContact::open(data.root(), &boot_id).context("open the contact file")?;
     let metrics = Metrics::default();
-    let context = Arc::new(Context {
+    let attempts = Attempts::new(Arc::new(Context {
         journal: Journal::start(journal, tasks, broken.clone()),
         outbox: Outbox::new(data.starts()),
         spool: Spool::open(data.root().join("spool")).await.context("open the spool")?,
@@ -92,11 +92,11 @@ async fn serve(
         allowed_mounts: allowed_mounts(&config)?,
         starts: Arc::new(Semaphore::new(starts())),
         tracer: tracer(&config, &metrics, tasks)?,
+        usage: UsageBoard::default(),
         metrics,
         tasks: tasks.clone(),
         runtime: runtime.clone(),
-    });
-    let attempts = Attempts::new(Arc::clone(&context));
+    }));
     tracing::info!(%node_id, data = %config.data.display(), attempts = entries.len(), "worker starts");
     let (names, image_names) = ImageNames::new();
     let node = Arc::new(Node {

@@ -17,7 +17,7 @@ use dockmgr_core::spec::{
 use dockmgr_core::time::BootTime;
 use dockmgr_support::clock;
 use dockmgr_support::tasks::Tasks;
-use dockmgr_worker::attempt::{AllowedMounts, Attempts, Context};
+use dockmgr_worker::attempt::{AllowedMounts, Attempts, Context, UsageBoard};
 use dockmgr_worker::fence::LeaderContact;
 use dockmgr_worker::health::Health;
 use dockmgr_worker::images::{Images, Index};
@@ -92,6 +92,7 @@ impl Worker {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            usage: UsageBoard::default(),
             tracer: dockmgr_support::traces::Tracer::default(),
             metrics: Metrics::default(),
             tasks: tasks.clone(),

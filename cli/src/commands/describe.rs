@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use dockmgr_client::Client;
 use dockmgr_proto::v1::{
-    Attempt, Event, GetJobRequest, GetJobResponse, Job, JobSpec, ListTasksRequest, NodeVerdict, Task,
-    TaskState, WatchEventsRequest,
+    Attempt, Event, GetJobRequest, GetJobResponse, GetUsageRequest, Job, JobSpec, ListTasksRequest,
+    NodeVerdict, Task, TaskState, WatchEventsRequest,
 };
 
 use super::{submit, wait};
@@ -42,6 +42,7 @@ pub(crate) async fn page(client: &Client, wanted: &JobRef) -> Result<String, Fai
     match &shown {
         Some(task) => {
             attempts(&mut page, task);
+            now(&mut page, client, job.id, task).await;
             place(&mut page, client, job.id, task).await?;
         }
         None => array(&mut page, client, job).await?,
@@ -164,6 +165,26 @@ fn loss(attempt: &Attempt) -> Option<String> {
         output::rfc3339(lost),
         output::rfc3339(late)
     ))
+}
+
+/// What the newest attempt uses while it runs; nothing where nobody knows, and with a coordinator that is older than this.
+async fn now(page: &mut String, client: &Client, job: u64, task: &Task) {
+    let Some(attempt) = task.attempts.last().filter(|attempt| attempt.end_time.is_none()) else { return };
+    let (task_index, attempt) = (Some(task.index), Some(attempt.number));
+    let request = GetUsageRequest { job: job.to_string(), task_index, attempt };
+    let points = client.get_usage(request).await.map(|usage| usage.points).unwrap_or_default();
+    let (Some(last), Some(peak)) = (points.last(), points.iter().map(|point| point.memory_bytes).max())
+    else {
+        return;
+    };
+    let shown = |bytes: u64| output::bytes(i64::try_from(bytes).unwrap_or(i64::MAX));
+    let cpu = output::cores(i64::try_from(last.cpu_millis).unwrap_or(i64::MAX));
+    let _infallible = writeln!(
+        page,
+        "\nUses now: {cpu} cpus, {}; at most {} so far",
+        shown(last.memory_bytes),
+        shown(peak)
+    );
 }
 
 /// What is wrong with the node that runs the newest attempt.

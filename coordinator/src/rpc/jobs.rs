@@ -8,7 +8,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use dockmgr_core::cluster::{Reply, Request as Wish};
-use dockmgr_core::ids::{JobId, JobUid, TaskIndex};
+use dockmgr_core::ids::{AttemptNumber, JobId, JobUid, TaskId, TaskIndex};
+use dockmgr_core::samples::Point;
 use dockmgr_core::spec::{Defaults, Signal};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, job_service_server::JobService};
@@ -19,6 +20,7 @@ use uuid::Uuid;
 
 use super::{references, status, view};
 use crate::controller::Handle;
+use crate::usage::UsageBook;
 
 /// Longest time one `WaitJob` call blocks: shorter than what proxies between us and a client tolerate.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
@@ -30,12 +32,18 @@ pub(crate) struct Jobs {
     defaults: Defaults,
     /// Where jobs are announced whose output is to be deleted.
     doomed_logs: mpsc::Sender<JobId>,
+    usage: UsageBook,
 }
 
 impl Jobs {
     /// Serves the jobs of the controller behind `handle`.
-    pub(crate) fn new(handle: Handle, defaults: Defaults, doomed_logs: mpsc::Sender<JobId>) -> Self {
-        Self { handle, defaults, doomed_logs }
+    pub(crate) fn new(
+        handle: Handle,
+        defaults: Defaults,
+        doomed_logs: mpsc::Sender<JobId>,
+        usage: UsageBook,
+    ) -> Self {
+        Self { handle, defaults, doomed_logs, usage }
     }
 
     async fn wish(&self, wish: Wish) -> Result<Reply, Status> {
@@ -147,6 +155,31 @@ impl JobService for Jobs {
         };
         let made = made.ok_or_else(|| Status::internal("retry made no job"))?;
         Ok(Response::new(v1::RetryJobResponse { job: Some(self.view(made).await?) }))
+    }
+
+    async fn get_usage(
+        &self,
+        request: Request<v1::GetUsageRequest>,
+    ) -> Result<Response<v1::GetUsageResponse>, Status> {
+        let request = request.into_inner();
+        let wanted = request.task_index.map(TaskIndex);
+        let task = references::look_at_job(&self.handle, &request.job, move |_, job| TaskId {
+            job: job.id,
+            index: wanted
+                .unwrap_or_else(|| job.spec.array.map_or(TaskIndex(0), |array| TaskIndex(array.first()))),
+        });
+        let Some((attempt, points)) = self.usage.of(task.await?, request.attempt.map(AttemptNumber)) else {
+            return Ok(Response::new(v1::GetUsageResponse::default()));
+        };
+        let point = |point: Point| v1::UsagePoint {
+            time: Some(view::time(point.at.wall)),
+            cpu_millis: point.cpu_millis,
+            memory_bytes: point.memory,
+        };
+        Ok(Response::new(v1::GetUsageResponse {
+            attempt: Some(convert::ids::attempt_to_wire(attempt)),
+            points: points.into_iter().map(point).collect(),
+        }))
     }
 
     async fn wait_job(

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use dockmgr_core::cluster::WorkerNews;
 use dockmgr_core::ids::Epoch;
+use dockmgr_core::time::BootTime;
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, session_request::Message as Up, session_response::Message as Down};
 use dockmgr_support::clock;
@@ -26,6 +27,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::status;
 use crate::controller::{Handle, SessionId, Speaker};
 use crate::sessions::{OUTGOING_BOUND, Outgoing};
+use crate::usage::UsageBook;
 
 /// How long a new stream may be silent before its Hello: a worker sends it at once.
 const HELLO_PATIENCE: Duration = Duration::from_secs(10);
@@ -42,12 +44,13 @@ pub(crate) struct SessionDesk {
     handle: Handle,
     tasks: Tasks,
     next: AtomicU64,
+    usage: UsageBook,
 }
 
 impl SessionDesk {
     /// Takes sessions in for the controller behind `handle`.
-    pub(crate) fn new(handle: Handle, tasks: Tasks) -> Self {
-        Self { handle, tasks, next: AtomicU64::new(1) }
+    pub(crate) fn new(handle: Handle, tasks: Tasks, usage: UsageBook) -> Self {
+        Self { handle, tasks, next: AtomicU64::new(1), usage }
     }
 
     /// Opens a session: waits for its Hello and hands it to the controller.
@@ -72,7 +75,8 @@ impl SessionDesk {
         let way_out = Outgoing { messages: messages.clone(), cut: cut.clone(), replaced: replaced.clone() };
         let opened = self.handle.open_session(speaker, Box::new(hello.hello), way_out).await;
         opened.map_err(|error| status::no_answer(&error))?;
-        let ear = Ear { handle: self.handle.clone(), speaker, messages, epoch: epoch.0 };
+        let ear =
+            Ear { handle: self.handle.clone(), speaker, messages, epoch: epoch.0, usage: self.usage.clone() };
         let ended = cut.clone();
         let stopping = self.tasks.token().clone();
         self.tasks.spawn("session", async move {
@@ -107,6 +111,7 @@ struct Ear {
     speaker: Speaker,
     messages: mpsc::Sender<v1::SessionResponse>,
     epoch: u64,
+    usage: UsageBook,
 }
 
 impl Ear {
@@ -133,9 +138,14 @@ impl Ear {
     /// Passes one message on; false if the session is over.
     async fn take(&self, message: v1::SessionRequest) -> bool {
         let (news, heartbeat) = match message.message {
-            Some(Up::Heartbeat(wire)) => {
+            Some(Up::Heartbeat(mut wire)) => {
                 let sequence = wire.sequence;
-                (convert::session::heartbeat_from_wire(wire), Some(sequence))
+                let samples = convert::session::samples_from_wire(std::mem::take(&mut wire.samples));
+                let news = samples.and_then(|samples| {
+                    self.usage.take(samples, BootTime(clock::boot_nanos()));
+                    convert::session::heartbeat_from_wire(wire)
+                });
+                (news, Some(sequence))
             }
             Some(Up::Report(wire)) => {
                 (convert::session::report_from_wire("report", wire).map(WorkerNews::Report), None)

@@ -40,7 +40,7 @@ macro_rules! style {
 }
 
 /// The files.
-const FILES: [File; 19] = [
+const FILES: [File; 20] = [
     ("/page/icon.svg", "image/svg+xml", include_bytes!("../../page/icon.svg")),
     style!("base.css"),
     style!("parts.css"),
@@ -59,6 +59,7 @@ const FILES: [File; 19] = [
     script!("logview.js"),
     script!("overview.js"),
     script!("search.js"),
+    script!("usage.js"),
     script!("workers.js"),
 ];
 

@@ -76,12 +76,13 @@ const fn events(path: &'static str, call: &'static str, resume: Resume) -> Line 
 }
 
 /// The table. Where two lines fit a path, the first one counts.
-pub(super) const LINES: [Line; 21] = [
+pub(super) const LINES: [Line; 22] = [
     get("/jobs", "JobService/ListJobs"),
     post("/jobs", "JobService/CreateJob"),
     post("/jobs/batch", "JobService/BatchCreateJobs"),
     get("/jobs/{job}", "JobService/GetJob"),
     get("/jobs/{job}/tasks", "JobService/ListTasks"),
+    get("/jobs/{job}/usage", "JobService/GetUsage"),
     get("/jobs/{job}/wait", "JobService/WaitJob"),
     post("/jobs/{job}/stop", "JobService/StopJob"),
     post("/jobs/{job}/kill", "JobService/KillJob"),

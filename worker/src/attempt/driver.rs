@@ -101,6 +101,7 @@ impl Driver {
             seen.stopping.signalled = Some(BootTime(clock::boot_nanos()));
         }
         let image = entry.image.clone();
+        let samples = Samples::new(attempt, context.usage.clone());
         Self {
             context,
             attempt,
@@ -116,7 +117,7 @@ impl Driver {
             state: None,
             capture: None,
             log_end: None,
-            samples: Samples::default(),
+            samples,
             times: StepTimes::default(),
             ran_since: None,
             refusals: 0,

@@ -18,6 +18,7 @@ mod usage;
 
 pub use attempts::Attempts;
 pub use mounts::AllowedMounts;
+pub use usage::UsageBoard;
 
 use std::sync::{Arc, OnceLock};
 
@@ -65,6 +66,8 @@ pub struct Context {
     pub allowed_mounts: AllowedMounts,
     /// Creates and starts at the same time: more only queue up inside the daemon, where nobody sees them.
     pub starts: Arc<Semaphore>,
+    /// What attempts use at the moment.
+    pub usage: UsageBoard,
     /// What is counted.
     pub metrics: Metrics,
     /// Where spans go.

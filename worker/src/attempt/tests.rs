@@ -83,6 +83,7 @@ impl Rig {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            usage: UsageBoard::default(),
             metrics: Metrics::default(),
             tracer: Tracer::default(),
             tasks: tasks.clone(),

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use dockmgr_core::ids::AttemptId;
+use dockmgr_core::samples::Turns;
 use dockmgr_core::time::BootTime;
 use dockmgr_proto::convert::session as wire;
 use dockmgr_proto::v1::worker_service_client::WorkerServiceClient;
@@ -53,6 +54,8 @@ struct Live<'a> {
     /// Images this coordinator knows of.
     images: BTreeSet<String>,
     beats: u64,
+    /// Whose samples were told.
+    turns: Turns,
     /// When the heartbeats that wait for an answer were sent, by number.
     awaited: VecDeque<(u64, BootTime)>,
 }
@@ -93,7 +96,17 @@ impl Session {
         self.attempts.context().contact.heard(said);
         tracing::info!(coordinator = %address, "session open");
         self.attempts.context().health.session_began();
-        Ok(Live { session: self, up, down, heartbeat, sent, images, beats: 0, awaited: VecDeque::new() })
+        Ok(Live {
+            session: self,
+            up,
+            down,
+            heartbeat,
+            sent,
+            images,
+            beats: 0,
+            turns: Turns::default(),
+            awaited: VecDeque::new(),
+        })
     }
 }
 
@@ -158,12 +171,16 @@ impl Live<'_> {
         self.awaited.push_back((self.beats, now));
         let health = &self.session.attempts.context().health;
         let status = health.status();
+        let newest = self.session.attempts.context().usage.newest();
+        let samples = self.turns.next(&newest).into_iter();
+        let samples = samples.map(|(attempt, sample)| wire::sample_to_wire(attempt, sample)).collect();
         health.beat_sent(self.beats, now);
         self.send(session_request::Message::Heartbeat(Heartbeat {
             sequence: self.beats,
             status: Some(wire::status_to_wire(&status)),
             images_added: added,
             images_removed: removed,
+            samples,
         }))
         .await
     }

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
-use crate::attempt::{AllowedMounts, Attempts, Context};
+use crate::attempt::{AllowedMounts, Attempts, Context, UsageBoard};
 use crate::fence::LeaderContact;
 use crate::health::Health;
 use crate::images::{Images, Index};
@@ -83,6 +83,7 @@ impl Rig {
             boot_id: "boot".into(),
             allowed_mounts: AllowedMounts::default(),
             starts: Arc::new(Semaphore::new(4)),
+            usage: UsageBoard::default(),
             metrics: Metrics::default(),
             tracer: Tracer::default(),
             tasks: tasks.clone(),
