@@ -14,7 +14,15 @@ export async function view({ root, query, signal, fail }) {
   const picked = new Set();
   const body = h("tbody");
   const more = h("button", { type: "button", hidden: true }, "Older jobs");
-  const bulk = h("div", { class: "bulk", hidden: true, role: "group", "aria-label": "Picked jobs" });
+  const many = h("strong", { role: "status" });
+  const doing = (verb) => async () => {
+    if (await act(verb, [...picked])) pickAll(false);
+  };
+  const bulk = h("div", { class: "bulk", hidden: true, role: "group", "aria-label": "Picked jobs" }, many,
+    h("button", { type: "button", onclick: doing("stop") }, "Stop"),
+    h("button", { type: "button", class: "danger", onclick: doing("kill") }, "Kill"),
+    h("button", { type: "button", onclick: doing("retry") }, "Run again"),
+    h("button", { type: "button", class: "quiet", onclick: () => pickAll(false) }, "None"));
   const all = h("input", { type: "checkbox", "aria-label": "Pick all shown", onchange: () => pickAll(all.checked) });
   const empty = h("div", { class: "empty" });
   const search = h("input", {
@@ -102,15 +110,7 @@ export async function view({ root, query, signal, fail }) {
     all.checked = rows.size > 0 && picked.size === rows.size;
     all.indeterminate = picked.size > 0 && picked.size < rows.size;
     bulk.hidden = picked.size === 0;
-    const doing = (verb) => async () => {
-      const done = await act(verb, [...picked]);
-      if (done) pickAll(false);
-    };
-    put(bulk, h("strong", {}, `${count(picked.size)} picked`),
-      h("button", { type: "button", onclick: doing("stop") }, "Stop"),
-      h("button", { type: "button", class: "danger", onclick: doing("kill") }, "Kill"),
-      h("button", { type: "button", onclick: doing("retry") }, "Run again"),
-      h("button", { type: "button", class: "quiet", onclick: () => pickAll(false) }, "None"));
+    put(many, `${count(picked.size)} picked`);
     empty.hidden = rows.size > 0 || token !== "";
     put(empty, filter
       ? [h("b", {}, "No job fits this filter"), h("a", { href: "/jobs" }, "Show all")]

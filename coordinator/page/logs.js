@@ -3,7 +3,7 @@
 import { copied, h, put, toast } from "./dom.js";
 import { bytes, count, duration } from "./format.js";
 import { chart } from "./chart.js";
-import { histogram, key, row, search, text } from "./search.js";
+import { histogram, key, raw, row, search } from "./search.js";
 
 const SPANS = [["15m", 15 * 60e3], ["1h", 3600e3], ["6h", 6 * 3600e3], ["24h", 24 * 3600e3], ["7d", 7 * 24 * 3600e3], ["all", 0]];
 const PAGE = 200;
@@ -173,26 +173,28 @@ function wider(from, to) {
   return { from: new Date(from - span).toISOString(), to: new Date(Math.min(Date.now(), to + span)).toISOString() };
 }
 
-/** Saves every line that fits, oldest first. */
+/** Saves every line that fits, oldest first, its bytes as they are. */
 async function save(query, times) {
   const parts = [];
   let token = "";
   let lines = 0;
+  let cut = false;
   try {
     do {
       const done = await search({ query, ...times, limit: 1000, order: "SEARCH_ORDER_OLDEST_FIRST", maxLineBytes: 65536, pageToken: token }, {
         each: (hit) => {
           lines += 1;
-          parts.push(`${hit.line?.time} ${hit.attempt?.jobId}.${hit.attempt?.taskIndex ?? 0} ${text(hit.line?.data)}\n`);
+          parts.push(`${hit.line?.time} ${hit.attempt?.jobId}.${hit.attempt?.taskIndex ?? 0} `, raw(hit.line?.data), "\n");
         },
         signal: AbortSignal.timeout(120_000),
       });
       token = done.nextPageToken ?? "";
+      cut ||= Boolean(done.incomplete);
     } while (token && lines < MOST_SAVED);
     const url = URL.createObjectURL(new Blob(parts, { type: "text/plain" }));
     h("a", { href: url, download: "logs.txt" }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60_000);
-    toast(token ? `The first ${count(lines)} lines were saved` : `${count(lines)} lines were saved`);
+    toast(token || cut ? `The first ${count(lines)} lines were saved` : `${count(lines)} lines were saved`);
   } catch (error) {
     toast(error.message, "bad");
   }
@@ -200,6 +202,6 @@ async function save(query, times) {
 
 /** A link to these very times: what is the last hour now is another one later. */
 async function share(wanted, times) {
-  const query = new URLSearchParams({ q: wanted.q, split: wanted.split, from: times.sinceTime ?? "", to: times.untilTime ?? "", span: "all" });
+  const query = new URLSearchParams({ q: wanted.q, split: wanted.split, around: wanted.around, from: times.sinceTime ?? "", to: times.untilTime ?? "", span: "all" });
   await copied(`${location.origin}/logs?${query}`);
 }

@@ -113,11 +113,11 @@ function marked(hit) {
   return pieces;
 }
 
-/** Bytes of the API as text. */
-export function text(base64) {
+function text(base64) {
   return new TextDecoder().decode(raw(base64));
 }
 
-function raw(base64) {
+/** Bytes of the API. */
+export function raw(base64) {
   return Uint8Array.from(atob(base64 ?? ""), (one) => one.charCodeAt(0));
 }

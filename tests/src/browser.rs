@@ -123,6 +123,24 @@ impl Browser {
         self.eval(&format!("{found}.click()")).await;
     }
 
+    /// Clicks with the mouse in the middle of the element that an expression gives.
+    pub async fn point(&mut self, element: &str) {
+        self.until(&format!("{element}?.offsetParent")).await;
+        let place = self
+            .eval(&format!(
+                "(() => {{ const area = {element}.getBoundingClientRect(); return [area.x + area.width / 2, area.y + area.height / 2]; }})()"
+            ))
+            .await;
+        let place = (place[0].as_f64().expect("a number"), place[1].as_f64().expect("a number"));
+        self.drag(place, place).await;
+    }
+
+    /// Saves what the page gives to be saved in a folder.
+    pub async fn downloads(&mut self, folder: &Path) {
+        let wish = json!({ "behavior": "allow", "downloadPath": folder });
+        self.ask("Browser.setDownloadBehavior", wish).await;
+    }
+
     /// Presses keys, one after another.
     pub async fn press(&mut self, keys: &str) {
         for key in keys.chars() {

@@ -5,6 +5,8 @@ mod contract;
 mod door;
 mod output;
 mod page;
+mod picked;
 mod streams;
+mod taken;
 mod used;
 mod ways;
