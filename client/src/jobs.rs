@@ -115,6 +115,24 @@ impl Client {
         .await
     }
 
+    /// Keeps a job and its output.
+    pub async fn pin_job(&self, request: v1::PinJobRequest) -> Result<v1::PinJobResponse, Error> {
+        self.unary(
+            Repeat::Harmless,
+            request,
+            |link, message| async move { service(link).pin_job(message).await },
+        )
+        .await
+    }
+
+    /// Takes a pin back.
+    pub async fn unpin_job(&self, request: v1::UnpinJobRequest) -> Result<v1::UnpinJobResponse, Error> {
+        self.unary(Repeat::Harmless, request, |link, message| async move {
+            service(link).unpin_job(message).await
+        })
+        .await
+    }
+
     /// Forgets an ended job. A try whose outcome stays open is repeated; what is gone by then counts as removed.
     pub async fn delete_job(&self, request: v1::DeleteJobRequest) -> Result<v1::DeleteJobResponse, Error> {
         self.unary(Repeat::Removes, request, |link, message| async move {

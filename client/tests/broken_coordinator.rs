@@ -97,6 +97,8 @@ impl JobService for Script {
         kill_job(KillJobRequest) -> v1::KillJobResponse;
         retry_job(RetryJobRequest) -> v1::RetryJobResponse;
         get_usage(GetUsageRequest) -> v1::GetUsageResponse;
+        pin_job(PinJobRequest) -> v1::PinJobResponse;
+        unpin_job(UnpinJobRequest) -> v1::UnpinJobResponse;
         wait_job(WaitJobRequest) -> v1::WaitJobResponse;
         watch_jobs(WatchJobsRequest) -> Self::WatchJobsStream;
     }
@@ -178,7 +180,7 @@ async fn what_is_gone_after_a_deletion_with_an_open_outcome_counts_as_deleted() 
     let script = Script::default();
     lock(&script.refusals).extend([Status::unavailable("gone"), Status::not_found("no job 9")]);
     let (client, _tasks) = client_of(&script).await;
-    let request = v1::DeleteJobRequest { job: "9".into(), delete_logs: false };
+    let request = v1::DeleteJobRequest { job: "9".into(), delete_logs: false, force: false };
     client.delete_job(request).await.expect("the first try may have deleted it");
     assert_eq!(script.asked().len(), 2);
 }
@@ -188,7 +190,7 @@ async fn a_refusal_is_never_sent_twice() {
     let script = Script::default();
     lock(&script.refusals).extend([Status::not_found("no job 9"), Status::not_found("no job 9")]);
     let (client, _tasks) = client_of(&script).await;
-    let request = v1::DeleteJobRequest { job: "9".into(), delete_logs: false };
+    let request = v1::DeleteJobRequest { job: "9".into(), delete_logs: false, force: false };
     let error = client.delete_job(request).await.expect_err("nothing was open");
     assert_eq!(error.code(), Some(Code::NotFound));
     let error = client.create_job(v1::CreateJobRequest::default()).await.expect_err("refused");

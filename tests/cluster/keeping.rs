@@ -62,6 +62,25 @@ async fn packed_output_reads_as_before_also_after_a_kill_and_goes_with_its_job(s
 }
 
 #[tokio::test]
+async fn a_pinned_job_and_its_output_stay_through_prune_rm_and_a_kill_until_it_is_unpinned() {
+    let mut cluster = Cluster::fake().await;
+    let [kept, other] =
+        [cluster.submit(["sleep 1; echo kept"]).await, cluster.submit(["sleep 1; echo other"]).await];
+    let (kept, other) = (kept.to_string(), other.to_string());
+    cluster.cli(["pin", &kept]).ok().await;
+    cluster.cli(["wait", &kept, &other]).ok().await;
+    cluster.cli(["rm", &kept]).run().await.expect_code(1).expect_error("pinned");
+    cluster.cli(["prune", "--yes"]).ok().await;
+    cluster.kill_coordinator().await;
+    cluster.start_coordinator().await;
+    assert_eq!(cluster.cli(["ps", "-a", "-q"]).ok().await.text(), kept);
+    assert_eq!(cluster.cli(["logs", &kept]).ok().await.text(), "kept");
+    assert!(cluster.cli(["describe", &kept]).ok().await.text().contains("Pinned"));
+    cluster.cli(["unpin", &kept]).ok().await;
+    cluster.cli(["rm", &kept]).ok().await;
+}
+
+#[tokio::test]
 async fn a_running_job_cannot_be_removed() {
     let cluster = Cluster::fake().await;
     let job = cluster.submit(["sleep 600"]).await;

@@ -32,6 +32,10 @@ async fn a_job_is_submitted_waited_for_read_and_tried_again() {
     let mut lines: Vec<String> = output.text().lines().map(str::to_owned).collect();
     lines.sort_unstable();
     assert_eq!(lines, ["one", "two"]);
+    assert_eq!(http.post("/jobs/1/pin", &json!({})).await.json()["job"]["pinned"], true);
+    let refused = http.post("/jobs/1/delete", &json!({})).await;
+    assert_eq!((refused.status, refused.reason().as_str()), (409, "JOB_PINNED"));
+    assert_eq!(http.post("/jobs/1/unpin", &json!({})).await.status, 200);
     assert_eq!(http.post("/jobs/1/delete", &json!({ "deleteLogs": true })).await.status, 200);
     let gone = http.send("GET", "/api/v1/jobs/1", &[], b"").await;
     assert_eq!((gone.status, gone.reason().as_str()), (404, "JOB_NOT_FOUND"));

@@ -88,6 +88,7 @@ fn summary(job: &Job, answer: &GetJobResponse) -> String {
     let retry_of = if job.retry_of > 0 { job.retry_of.to_string() } else { String::new() };
     let overlap =
         if job.overlap_possible { "possible: an attempt may have run after it was given up" } else { "" };
+    let pinned = if job.pinned { "the job and its output are kept until it is unpinned" } else { "" };
     let mut page = String::new();
     for (head, value) in [
         ("Job", job.id.to_string()),
@@ -101,6 +102,7 @@ fn summary(job: &Job, answer: &GetJobResponse) -> String {
         ("Tasks", tasks),
         ("Failed tasks", answer.failed_tasks.clone()),
         ("Overlap", overlap.to_owned()),
+        ("Pinned", pinned.to_owned()),
         ("Retry of", retry_of),
         ("Command", output::command_text(spec)),
         ("Image", spec.image.clone()),

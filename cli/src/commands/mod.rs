@@ -13,6 +13,7 @@ mod kill;
 mod logs;
 mod man;
 mod node;
+mod pin;
 mod prune;
 mod ps;
 mod remove;
@@ -22,6 +23,7 @@ mod search;
 mod stop;
 mod submit;
 mod top;
+mod unpin;
 mod version;
 mod wait;
 
@@ -56,9 +58,13 @@ pub(crate) enum Command {
     Wait(wait::Args),
     /// Make a new job from an ended one
     Retry(retry::Args),
+    /// Keep jobs and their output, however old they become
+    Pin(pin::Args),
+    /// Keep them only as long as others
+    Unpin(unpin::Args),
     /// Forget ended jobs; their logs stay unless --logs
     Rm(remove::Args),
-    /// Forget all ended jobs
+    /// Forget all ended jobs that are not pinned
     Prune(prune::Args),
     /// Look at and manage nodes
     Node(node::Args),
@@ -106,6 +112,8 @@ impl Command {
             Self::Kill(args) => kill::execute(reach, args).await,
             Self::Wait(args) => wait::execute(reach, args).await,
             Self::Retry(args) => retry::execute(reach, args).await,
+            Self::Pin(args) => pin::execute(reach, args).await,
+            Self::Unpin(args) => unpin::execute(reach, args).await,
             Self::Rm(args) => remove::execute(reach, args).await,
             Self::Prune(args) => prune::execute(reach, args).await,
             Self::Node(args) => node::execute(reach, args).await,

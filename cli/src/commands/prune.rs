@@ -1,4 +1,4 @@
-//! `prune`: forget all ended jobs, after asking.
+//! `prune`: forget all ended jobs that are not pinned, after asking.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 
@@ -24,7 +24,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let client = &reach.connect().await?;
-    let jobs = ps::all(client, "state != ACTIVE".to_owned()).await?;
+    let mut jobs = ps::all(client, "state != ACTIVE".to_owned()).await?;
+    jobs.retain(|job| !job.pinned);
     if args.dry_run {
         output::list(output::Format::Name, &jobs)?;
         return Ok(0);
@@ -38,7 +39,7 @@ pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let delete_logs = args.logs;
     super::each(jobs, |job| async move {
         let number = job.id.to_string();
-        client.delete_job(DeleteJobRequest { job: number.clone(), delete_logs }).await?;
+        client.delete_job(DeleteJobRequest { job: number.clone(), delete_logs, force: false }).await?;
         output::print(&format!("{number}\n"))
     })
     .await

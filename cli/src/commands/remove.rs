@@ -12,6 +12,9 @@ pub(crate) struct Args {
     /// Delete their logs too
     #[arg(long)]
     logs: bool,
+    /// Forget pinned jobs too
+    #[arg(long)]
+    force: bool,
     /// Jobs: number, name, uid or last
     #[arg(required = true, value_name = "JOB", value_parser = job_ref::parse)]
     jobs: Vec<JobRef>,
@@ -19,12 +22,12 @@ pub(crate) struct Args {
 
 pub(crate) async fn execute(reach: &Reach, args: Args) -> Result<u8, Failure> {
     let client = &reach.connect().await?;
-    let delete_logs = args.logs;
+    let (delete_logs, force) = (args.logs, args.force);
     super::each(args.jobs, |job| async move {
         if job.task.is_some() {
             return Err(Failure::usage(format!("rm takes whole jobs, not the task {job}")));
         }
-        client.delete_job(DeleteJobRequest { job: job.job.clone(), delete_logs }).await?;
+        client.delete_job(DeleteJobRequest { job: job.job.clone(), delete_logs, force }).await?;
         output::print(&format!("{job}\n"))
     })
     .await

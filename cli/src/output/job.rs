@@ -16,7 +16,7 @@ impl Row for Job {
     fn head(wide: bool) -> Vec<&'static str> {
         let mut head = vec!["ID", "NAME", "STATE", "EXIT", "TASKS", "AGE", "RAN", "COMMAND"];
         if wide {
-            head.extend(["IMAGE", "NODE", "REASON", "LABELS", "UID"]);
+            head.extend(["IMAGE", "NODE", "REASON", "PINNED", "LABELS", "UID"]);
         }
         head
     }
@@ -42,6 +42,7 @@ impl Row for Job {
             cells.push(or_dash(escape_line(&spec.image)));
             cells.push(or_dash(escape_line(&node.unwrap_or_default())));
             cells.push(or_dash(reason(self.end_reason()).to_owned()));
+            cells.push(if self.pinned { "yes" } else { "-" }.to_owned());
             cells.push(or_dash(escape_line(&labels.join(","))));
             cells.push(or_dash(self.uid.clone()));
         }

@@ -64,6 +64,8 @@ impl Fact {
             }
             NoteKind::JobStopRequested
             | NoteKind::JobDeleted
+            | NoteKind::JobPinned
+            | NoteKind::JobUnpinned
             | NoteKind::ImagePulling
             | NoteKind::AttemptUnknown
             | NoteKind::AttemptSuperseded

@@ -207,13 +207,31 @@ impl JobService for Jobs {
         Ok(Response::new(Box::pin(stream)))
     }
 
+    async fn pin_job(
+        &self,
+        request: Request<v1::PinJobRequest>,
+    ) -> Result<Response<v1::PinJobResponse>, Status> {
+        let job = references::job(&self.handle, &request.into_inner().job).await?;
+        let pinned = self.act(job, Wish::Pin { job, pinned: true }).await?;
+        Ok(Response::new(v1::PinJobResponse { job: Some(pinned) }))
+    }
+
+    async fn unpin_job(
+        &self,
+        request: Request<v1::UnpinJobRequest>,
+    ) -> Result<Response<v1::UnpinJobResponse>, Status> {
+        let job = references::job(&self.handle, &request.into_inner().job).await?;
+        let unpinned = self.act(job, Wish::Pin { job, pinned: false }).await?;
+        Ok(Response::new(v1::UnpinJobResponse { job: Some(unpinned) }))
+    }
+
     async fn delete_job(
         &self,
         request: Request<v1::DeleteJobRequest>,
     ) -> Result<Response<v1::DeleteJobResponse>, Status> {
         let request = request.into_inner();
         let job = references::job(&self.handle, &request.job).await?;
-        self.wish(Wish::Delete { job }).await?;
+        self.wish(Wish::Delete { job, force: request.force }).await?;
         if request.delete_logs && self.doomed_logs.send(job).await.is_err() {
             tracing::warn!(job_id = %job, "output of a deleted job is left for the next sweep");
         }

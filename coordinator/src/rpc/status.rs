@@ -39,6 +39,7 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
         }
         Refusal::Unschedulable(verdicts) => unschedulable(verdicts),
         Refusal::NotEnded(job) => precondition("JOB_NOT_ENDED", &format!("jobs/{job}"), &text),
+        Refusal::Pinned(job) => precondition("JOB_PINNED", &format!("jobs/{job}"), &text),
         Refusal::NothingToRetry(job) => precondition("NOTHING_TO_RETRY", &format!("jobs/{job}"), &text),
         Refusal::NodeConnected(node) => precondition("NODE_CONNECTED", &format!("nodes/{node}"), &text),
         Refusal::NodeHasAttempts { node, .. } => {

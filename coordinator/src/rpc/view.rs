@@ -45,6 +45,7 @@ fn summary(job: &Job) -> v1::Job {
         task: None,
         queue_position: 0,
         overlap_possible: job.overlap_possible,
+        pinned: job.pinned,
     }
 }
 

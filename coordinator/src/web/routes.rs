@@ -76,7 +76,7 @@ const fn events(path: &'static str, call: &'static str, resume: Resume) -> Line 
 }
 
 /// The table. Where two lines fit a path, the first one counts.
-pub(super) const LINES: [Line; 22] = [
+pub(super) const LINES: [Line; 24] = [
     get("/jobs", "JobService/ListJobs"),
     post("/jobs", "JobService/CreateJob"),
     post("/jobs/batch", "JobService/BatchCreateJobs"),
@@ -87,6 +87,8 @@ pub(super) const LINES: [Line; 22] = [
     post("/jobs/{job}/stop", "JobService/StopJob"),
     post("/jobs/{job}/kill", "JobService/KillJob"),
     post("/jobs/{job}/retry", "JobService/RetryJob"),
+    post("/jobs/{job}/pin", "JobService/PinJob"),
+    post("/jobs/{job}/unpin", "JobService/UnpinJob"),
     post("/jobs/{job}/delete", "JobService/DeleteJob"),
     events("/jobs/{job}/logs", "LogService/TailLogs", Resume::Token),
     Line { verb: "GET", path: "/jobs/{job}/output", call: "LogService/TailLogs", shape: Shape::Output },

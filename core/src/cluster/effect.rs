@@ -187,6 +187,10 @@ pub enum NoteKind {
     JobEnded,
     /// A job was forgotten.
     JobDeleted,
+    /// A job and its output are kept, however old they become.
+    JobPinned,
+    /// They are kept as long as others.
+    JobUnpinned,
     /// An attempt was placed.
     AttemptPlaced,
     /// Its image is being pulled.
@@ -233,6 +237,8 @@ impl NoteKind {
             Self::JobStopRequested => "JobStopRequested",
             Self::JobEnded => "JobEnded",
             Self::JobDeleted => "JobDeleted",
+            Self::JobPinned => "JobPinned",
+            Self::JobUnpinned => "JobUnpinned",
             Self::AttemptPlaced => "AttemptPlaced",
             Self::ImagePulling => "ImagePulling",
             Self::AttemptStarted => "AttemptStarted",

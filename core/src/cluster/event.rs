@@ -74,6 +74,15 @@ pub enum Request {
     Delete {
         /// Which job.
         job: JobId,
+        /// Even if it is pinned.
+        force: bool,
+    },
+    /// Keep a job and its output, or do not keep them any longer than others.
+    Pin {
+        /// Which job.
+        job: JobId,
+        /// Whether it is to be kept.
+        pinned: bool,
     },
     /// Give a node no new work.
     Drain {

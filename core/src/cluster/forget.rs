@@ -1,9 +1,10 @@
-//! Forgetting ended jobs: asked for, or because they are old.
+//! Forgetting ended jobs: asked for, or because they are old. A pinned one is not old, whenever it ended.
 //!
 //! Age is the difference of two wall times. Nothing but the length of history rests on it: a clock that jumps forgets
 //! ended jobs early or late and touches nothing that runs.
 
 use crate::ids::JobId;
+use crate::time::WallTime;
 
 use super::effect::{NoteKind, Record, Reply};
 use super::refusal::Refusal;
@@ -11,23 +12,38 @@ use super::request::DONE;
 use super::state::Cluster;
 
 impl Cluster {
-    pub(super) fn delete_job(&mut self, id: JobId) -> Result<Reply, Refusal> {
+    pub(super) fn delete_job(&mut self, id: JobId, force: bool) -> Result<Reply, Refusal> {
         let job = self.jobs.get(&id).ok_or(Refusal::UnknownJob(id))?;
         if job.ended.is_none() {
             return Err(Refusal::NotEnded(id));
         }
+        if job.pinned && !force {
+            return Err(Refusal::Pinned(id));
+        }
         self.forget_job(id);
+        DONE
+    }
+
+    /// Pins a job, running or ended, or takes that back. A repeat changes nothing.
+    pub(super) fn pin(&mut self, id: JobId, pinned: bool) -> Result<Reply, Refusal> {
+        let job = self.jobs.get_mut(&id).ok_or(Refusal::UnknownJob(id))?;
+        if job.pinned != pinned {
+            job.pinned = pinned;
+            self.dirty_job(id);
+            let kind = if pinned { NoteKind::JobPinned } else { NoteKind::JobUnpinned };
+            self.note_job(kind, id, String::new());
+        }
         DONE
     }
 
     /// Forgets ended jobs older than `finished_keep`, the oldest first, a bounded number at a time.
     pub(super) fn forget_old_jobs(&mut self) {
         let keep = i64::try_from(self.config.finished_keep.as_millis()).unwrap_or(i64::MAX);
-        for _ in 0..self.config.forgotten_per_step {
-            let Some((ended, id)) = self.ended.first().copied() else { break };
-            if self.now.wall.0.saturating_sub(ended.0) < keep {
-                break;
-            }
+        let is_old = |ended: &WallTime| self.now.wall.0.saturating_sub(ended.0) >= keep;
+        let is_pinned = |id: &JobId| self.jobs.get(id).is_some_and(|job| job.pinned);
+        let old = self.ended.iter().take_while(|(ended, _)| is_old(ended)).map(|(_, id)| *id);
+        let old = old.filter(|id| !is_pinned(id)).take(self.config.forgotten_per_step);
+        for id in old.collect::<Vec<_>>() {
             self.forget_job(id);
         }
         self.arm_retention();

@@ -50,6 +50,8 @@ pub struct Job {
     pub counts: Counts,
     /// An attempt of it ran, or may have run, after the cluster had given it up: perhaps together with the next one.
     pub overlap_possible: bool,
+    /// A person asked for it and its output to be kept, however old they become.
+    pub pinned: bool,
     /// How it ended; `None` while it is active.
     pub outcome: Option<JobOutcome>,
     pub(super) tasks: BTreeMap<u32, TaskEntry>,

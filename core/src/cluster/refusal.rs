@@ -39,6 +39,9 @@ pub enum Refusal {
     /// The job has not ended.
     #[error("job {0} has not ended: stop it, or wait for its end")]
     NotEnded(JobId),
+    /// The job is pinned.
+    #[error("job {0} is pinned: unpin it first, or delete it with force")]
+    Pinned(JobId),
     /// The retried job has nothing to repeat.
     #[error("every task of job {0} succeeded: there is nothing to retry")]
     NothingToRetry(JobId),

@@ -34,7 +34,8 @@ impl Cluster {
             }
             Request::Kill { job, task, signal } => self.kill(Target { job, task }, signal),
             Request::Retry { job, uid, key } => self.retry(job, uid, key),
-            Request::Delete { job } => self.delete_job(job),
+            Request::Delete { job, force } => self.delete_job(job, force),
+            Request::Pin { job, pinned } => self.pin(job, pinned),
             Request::Drain { node, deadline } => self.drain(node, deadline),
             Request::Resume { node } => self.resume(node),
             Request::DeleteNode { node, declare_lost } => self.delete_node(node, declare_lost),

@@ -60,6 +60,7 @@ pub struct StoredJob {
     pub rest: Option<EndReason>,
     pub pinned_digest: Option<Arc<str>>,
     pub overlap_possible: bool,
+    pub pinned: bool,
     pub indices: Indices,
     pub revision: u64,
     /// Touched tasks of all chunks, in any order; positions the job does not have are left out.
@@ -206,6 +207,7 @@ impl Job {
         job.stop = stored.stop;
         job.pinned_digest = stored.pinned_digest;
         job.overlap_possible = stored.overlap_possible;
+        job.pinned = stored.pinned;
         job.revision = stored.revision;
         for mut task in stored.tasks {
             if task.position >= job.task_count() {

@@ -188,6 +188,7 @@ impl Job {
             revision: 0,
             counts,
             overlap_possible: false,
+            pinned: false,
             outcome: None,
             tasks: BTreeMap::new(),
             cursor: 0,

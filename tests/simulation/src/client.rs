@@ -167,7 +167,7 @@ impl World {
             (82..86, Some(job)) => {
                 (Asked::Change(Request::Kill { job, task: None, signal: None }), None, Some(job))
             }
-            (86..90, Some(job)) => (Asked::Change(Request::Delete { job }), None, Some(job)),
+            (86..90, Some(job)) => (Asked::Change(Request::Delete { job, force: false }), None, Some(job)),
             (90..94, Some(job)) if client.to_submit < 8 => {
                 client.to_submit += 1;
                 client.submitted += 1;
@@ -293,7 +293,7 @@ impl World {
                     self.oracle.stopped(*job, &self.store);
                 }
             }
-            (Request::Delete { job }, answer) => {
+            (Request::Delete { job, .. }, answer) => {
                 self.oracle.changed(*job, pending.invoked, pending.tries, Act::Delete, answer.is_ok());
                 if answer.is_ok() {
                     self.oracle.deleted(*job);

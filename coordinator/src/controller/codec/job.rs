@@ -33,6 +33,7 @@ pub(super) fn encode(job: &Job) -> store_v1::JobRecord {
             .map_or(v1::EndReason::Unspecified, convert::outcome::end_reason_to_wire)
             .into(),
         overlap_possible: job.overlap_possible,
+        pinned: job.pinned,
     }
 }
 
@@ -57,6 +58,7 @@ pub(in crate::controller) fn decode(bytes: &[u8]) -> Result<StoredJob, Error> {
         rest: convert::outcome::optional_end_reason_from_wire("rest_end_reason", wire.rest_end_reason)?,
         pinned_digest: (!wire.pinned_digest.is_empty()).then(|| wire.pinned_digest.into()),
         overlap_possible: wire.overlap_possible,
+        pinned: wire.pinned,
         indices: Indices::from_ranges(pairs).ok_or_else(|| missing("index_ranges"))?,
         revision: wire.revision,
         tasks: Vec::new(),

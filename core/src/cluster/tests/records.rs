@@ -105,6 +105,7 @@ fn stored_job(cluster: &Cluster, id: JobId) -> Option<StoredJob> {
         rest: job.rest,
         pinned_digest: job.pinned_digest.clone(),
         overlap_possible: job.overlap_possible,
+        pinned: job.pinned,
         indices: job.indices.clone(),
         revision: 0,
         tasks: Vec::new(),

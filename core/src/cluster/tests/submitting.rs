@@ -87,14 +87,38 @@ fn a_retry_repeats_only_what_did_not_succeed_under_the_same_indices() {
 fn an_ended_job_can_be_deleted_and_an_old_one_is_forgotten() {
     let mut t = Scenario::new().worker("w1", "8cpu");
     let [first, second] = [t.submit("1cpu name=nightly"), t.submit("1cpu name=nightly")];
-    assert_eq!(t.ask(Request::Delete { job: first }), Err(Refusal::NotEnded(first)));
+    assert_eq!(t.ask(Request::Delete { job: first, force: false }), Err(Refusal::NotEnded(first)));
     t.exit("w1", "1.0.1", 0);
     t.exit("w1", "2.0.1", 0);
     assert_eq!(t.cluster.resolve("nightly"), Some(second));
-    t.ask(Request::Delete { job: second }).expect("taken");
+    t.ask(Request::Delete { job: second, force: false }).expect("taken");
     assert!(t.last.deleted.contains(&second) && t.last.dirty.contains(&Record::Chunk(second, 0)));
     assert_eq!(t.cluster.resolve("nightly"), Some(first));
     t.pass(Duration::from_secs(7 * 24 * 3600 + 1200).as_secs_f64());
     assert_eq!(t.cluster.job(first), None);
     assert_eq!(t.cluster.resolve("nightly"), None);
+}
+
+#[test]
+fn a_pinned_job_is_kept_however_old_it_is_until_it_is_unpinned() {
+    let mut t = Scenario::new().worker("w1", "8cpu");
+    let [kept, other] = [t.submit("1cpu"), t.submit("1cpu")];
+    let nobody = JobId::new(99).expect("not 0");
+    assert_eq!(t.ask(Request::Pin { job: nobody, pinned: true }), Err(Refusal::UnknownJob(nobody)));
+    // While it runs, and twice.
+    for _ in 0..2 {
+        t.ask(Request::Pin { job: kept, pinned: true }).expect("taken");
+    }
+    assert!(t.last.dirty.is_empty(), "the second time nothing changed");
+    t.exit("w1", "1.0.1", 0);
+    t.exit("w1", "2.0.1", 0);
+    let weeks = Duration::from_secs(30 * 24 * 3600).as_secs_f64();
+    t.pass(weeks);
+    t.restart();
+    t.pass(weeks);
+    assert!(t.cluster.job(kept).is_some_and(|job| job.pinned) && t.cluster.job(other).is_none());
+    assert_eq!(t.ask(Request::Delete { job: kept, force: false }), Err(Refusal::Pinned(kept)));
+    t.ask(Request::Pin { job: kept, pinned: false }).expect("taken");
+    t.pass(3600.0);
+    assert_eq!(t.cluster.job(kept), None);
 }

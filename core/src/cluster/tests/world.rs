@@ -126,7 +126,7 @@ impl World {
             Move::Submit(which) => self.submit(SPECS[which % SPECS.len()]),
             Move::Stop(job, kill, one) => self.stop(job, kill, one),
             Move::Retry(job) => self.retry(job),
-            Move::Delete(job) => self.with_job(job, |job| Request::Delete { job }),
+            Move::Delete(job) => self.with_job(job, |job| Request::Delete { job, force: false }),
             Move::Drain(at, Some(seconds)) => {
                 // A long one is no deadline at all.
                 let deadline = (seconds < 50).then(|| Duration::from_secs(seconds));
