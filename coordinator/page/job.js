@@ -109,6 +109,7 @@ function drawFacts(panel, job, verdicts) {
     ["Labels", labels && h("span", { class: "mono" }, labels)],
     ["Repeats", job.retryOf && job.retryOf !== "0" ? h("a", { href: `/jobs/${job.retryOf}` }, `job ${job.retryOf}`) : ""],
     ["Pinned", job.pinned ? "kept until it is unpinned" : ""],
+    ["Output deleted", when(job.outputDeletion?.time)],
     ["Place in the queue", job.queuePosition && job.queuePosition !== "0" ? job.queuePosition : ""],
   ];
   const isWaiting = job.state === "STATE_ACTIVE" && (job.tasks?.queued ?? 0) > 0;

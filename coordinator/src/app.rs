@@ -246,7 +246,7 @@ async fn bind(
         retention::run(
             log_store.clone(),
             handle.clone(),
-            config.cluster.finished_keep,
+            retention::Rules { keep: config.cluster.finished_keep, limits: config.limits },
             retention::Needs { hold, meter: metrics.export.clone() },
             doomed,
             tasks.token().clone(),

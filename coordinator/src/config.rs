@@ -7,6 +7,7 @@ mod command;
 mod etcd;
 mod file;
 mod log_store;
+mod retention;
 mod sealing;
 mod timing;
 
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use dockmgr_core::cluster;
+use dockmgr_core::retention::Limits;
 use dockmgr_core::spec::ImageRef;
 use dockmgr_support::channel::Address;
 use dockmgr_support::metrics;
@@ -139,6 +141,8 @@ pub struct Args {
     timing: timing::Flags,
     #[command(flatten)]
     sealing: sealing::SealingFlags,
+    #[command(flatten)]
+    retention: retention::RetentionFlags,
     /// Settings file (TOML).
     #[arg(long, env = "DOCKMGR_COORDINATOR_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
@@ -175,6 +179,8 @@ pub struct Config {
     pub sealed_at: Option<SealedAt>,
     /// When it goes from plain files into segments.
     pub sealing: Sealing,
+    /// How much of it may be kept.
+    pub limits: Limits,
     /// The store.
     pub store: store::Config,
     /// Certificate and key, and the CA of client certificates.
@@ -288,8 +294,7 @@ impl Config {
         )?;
         let token = args.token_file.or(file.token_file).map(|path| ApiToken::read(&path)).transpose()?;
         let web_host = if args.web_host.is_empty() { file.web_host } else { args.web_host };
-        let insecure = args.insecure_bind || file.insecure_bind;
-        check_exposure(listen, tls.is_some(), token.is_some(), insecure)?;
+        check_exposure(listen, tls.is_some(), token.is_some(), args.insecure_bind || file.insecure_bind)?;
         let connections = connections(
             args.max_connections.or(file.max_connections),
             args.max_connections_per_ip.or(file.max_connections_per_ip),
@@ -311,6 +316,7 @@ impl Config {
             logs,
             sealed_at: log_store::checked(args.log_store.or(file.log_store))?,
             sealing,
+            limits: retention::checked(args.retention, file.retention)?,
             store,
             tls,
             token,

@@ -1,11 +1,15 @@
-//! Deletes kept output: at once where a person asked for it, after the retention time where its job is gone.
+//! Deletes kept output: at once where a person asked for it, after the retention time where its job is gone, and where there
+//! is more than there may be (`size`).
 //!
-//! Owns when; the log store knows how. Output of jobs that the cluster still knows is never touched here.
+//! Owns when; the log store knows how. Output of jobs that the cluster still knows goes only by its size.
+
+mod size;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use dockmgr_core::ids::JobId;
+use dockmgr_core::retention::Limits;
 use dockmgr_support::error_chain::Chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -22,8 +26,19 @@ pub(crate) const DOOMED_BOUND: usize = 1024;
 const SWEEP_INTERVAL: Duration = Duration::from_hours(1);
 /// How often a deletion that failed is tried again: storage is away for minutes, and somebody asked for it.
 const RETRY_INTERVAL: Duration = Duration::from_mins(1);
+/// How often it is looked what output takes: a job that runs wild fills a disk within minutes.
+const SIZE_INTERVAL: Duration = Duration::from_mins(1);
 /// How much longer old output is kept that an exporter still needs: a server that is away for a week is missed by somebody.
 const HOLD: Duration = Duration::from_hours(7 * 24);
+
+/// What is kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Output of forgotten jobs, so long.
+    pub(crate) keep: Duration,
+    /// Output of all jobs, so much.
+    pub(crate) limits: Limits,
+}
 
 /// Who else needs old output, and what is counted when they do not get it.
 #[derive(Debug)]
@@ -38,13 +53,14 @@ pub(crate) struct Needs {
 pub(crate) async fn run(
     logs: LogStore,
     handle: Handle,
-    keep: Duration,
+    rules: Rules,
     needs: Needs,
     mut doomed: mpsc::Receiver<JobId>,
     stop: CancellationToken,
 ) {
     // Not a sleep inside the loop: deletions that keep coming would put the next look off for ever.
     let mut sweeps = tokio::time::interval_at(Instant::now() + SWEEP_INTERVAL, SWEEP_INTERVAL);
+    let mut looks = tokio::time::interval_at(Instant::now() + SIZE_INTERVAL, SIZE_INTERVAL);
     let mut retries = tokio::time::interval(RETRY_INTERVAL);
     let mut failed = BTreeSet::new();
     loop {
@@ -66,7 +82,9 @@ pub(crate) async fn run(
                 }
             }
             // Time to look for old output.
-            _ = sweeps.tick() => sweep(&logs, &handle, keep, &needs).await,
+            _ = sweeps.tick() => sweep(&logs, &handle, rules.keep, &needs).await,
+            // Time to look what it takes.
+            _ = looks.tick() => size::trim(&logs, &handle, rules.limits, &needs.hold).await,
         }
     }
 }
@@ -80,8 +98,11 @@ async fn sweep(logs: &LogStore, handle: &Handle, keep: Duration, needs: &Needs) 
             return;
         }
     };
-    let gone = handle
-        .read(move |cluster, _| old.into_iter().filter(|id| cluster.job(*id).is_none()).collect::<Vec<_>>());
+    let gone = handle.read(move |cluster, _| {
+        // Or given up, and a limit that was lifted since does not look for what is left of it.
+        let is_gone = |id: &JobId| cluster.job(*id).is_none_or(|job| job.output_deleted.is_some());
+        old.into_iter().filter(is_gone).collect::<Vec<_>>()
+    });
     // Without a leader nobody knows which jobs are gone: the next sweep will.
     for job in due(gone.await.unwrap_or_default(), &overdue.into_iter().collect(), needs) {
         delete(logs, job).await;

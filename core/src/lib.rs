@@ -16,6 +16,7 @@ pub mod log;
 mod mix;
 pub mod mutants;
 pub mod outcome;
+pub mod retention;
 pub mod samples;
 pub mod scheduler;
 pub mod search;

@@ -9,7 +9,8 @@ use crate::on_both_stores;
 
 on_both_stores!(
     a_removed_job_is_forgotten_also_after_a_restart,
-    packed_output_reads_as_before_also_after_a_kill_and_goes_with_its_job
+    packed_output_reads_as_before_also_after_a_kill_and_goes_with_its_job,
+    output_beyond_its_limits_goes_and_is_said_to_be_gone_also_after_a_kill
 );
 
 async fn a_removed_job_is_forgotten_also_after_a_restart(store: Store) {
@@ -59,6 +60,42 @@ async fn packed_output_reads_as_before_also_after_a_kill_and_goes_with_its_job(s
     cluster.kill_coordinator().await;
     cluster.start_coordinator().await;
     cluster.cli(["logs", &one.to_string()]).run().await.expect_code(1).expect_error(&one.to_string());
+}
+
+async fn output_beyond_its_limits_goes_and_is_said_to_be_gone_also_after_a_kill(store: Store) {
+    let limits = ["--seal-after", "10ms", "--retention-bytes", "1000000", "--retention-job-bytes", "600000"];
+    let mut cluster = Cluster::builder().store(store).coordinator_args(&limits).start().await;
+    // Bytes that cannot be packed.
+    let ended = async |cluster: &Cluster, bytes: &str| -> String {
+        cluster.submit(["--wait", &format!("fake:bytes {bytes}")]).await.to_string()
+    };
+    let large = ended(&cluster, "700000 1").await;
+    let pinned = ended(&cluster, "280000 2").await;
+    cluster.cli(["pin", &pinned]).ok().await;
+    let oldest = ended(&cluster, "280000 3").await;
+    let kept = [pinned, ended(&cluster, "280000 4").await, ended(&cluster, "280000 5").await];
+    let gone = [(&large, "more than a job may keep"), (&oldest, "other jobs ended later")];
+    wait_until("what is too much to go", 2 * STEP_LIMIT, async || {
+        for (job, why) in gone {
+            let answer = cluster.cli(["logs", job]).run().await;
+            if answer.code != 1 || !answer.errors().contains(why) {
+                return Err(answer.describe());
+            }
+        }
+        Ok(())
+    })
+    .await;
+    cluster.kill_coordinator().await;
+    cluster.start_coordinator().await;
+    for (job, why) in gone {
+        let refused =
+            cluster.cli(["logs", job]).run().await.expect_code(1).expect_error("deleted by retention");
+        assert!(refused.stdout.is_empty(), "{}", refused.describe());
+        assert!(cluster.cli(["describe", job]).ok().await.text().contains(why), "job {job}");
+    }
+    for job in kept {
+        assert_eq!(cluster.cli(["logs", &job]).ok().await.stdout.len(), 280_000, "job {job}");
+    }
 }
 
 #[tokio::test]

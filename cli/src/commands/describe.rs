@@ -103,6 +103,7 @@ fn summary(job: &Job, answer: &GetJobResponse) -> String {
         ("Failed tasks", answer.failed_tasks.clone()),
         ("Overlap", overlap.to_owned()),
         ("Pinned", pinned.to_owned()),
+        ("Output", output::deletion(job).unwrap_or_default()),
         ("Retry of", retry_of),
         ("Command", output::command_text(spec)),
         ("Image", spec.image.clone()),

@@ -96,6 +96,10 @@ impl Lines<'_> {
             while let Some(job) =
                 (asked.len() + resting.len() < MOST_SOURCES).then(|| waiting.pop_front()).flatten()
             {
+                if let Some(deletion) = output::deletion(&job) {
+                    output::say(&format!("cluster-cli: the output of job {} was {deletion}", job.id));
+                    continue;
+                }
                 order.add(job.id);
                 resting.insert(job.id, self.source(&job));
             }

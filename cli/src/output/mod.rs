@@ -18,7 +18,7 @@ use crate::failure::Failure;
 
 pub(crate) use job::{bar, command_text, state_word};
 pub(crate) use words::{
-    age, ago, attempt_state, bytes, cores, duration, reason, rfc3339, seconds_between, task_state,
+    age, ago, attempt_state, bytes, cores, deletion, duration, reason, rfc3339, seconds_between, task_state,
 };
 
 /// How data is written.

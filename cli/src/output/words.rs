@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use dockmgr_proto::v1::{Attempt, EndReason, TaskState};
+use dockmgr_proto::v1::output_deletion::Reason;
+use dockmgr_proto::v1::{Attempt, EndReason, Job, TaskState};
 use dockmgr_proto::wkt as pb;
 use dockmgr_support::clock;
 use jiff::Timestamp;
@@ -96,6 +97,17 @@ pub(crate) fn reason(reason: EndReason) -> &'static str {
         EndReason::Lost => "lost",
         EndReason::Rejected => "rejected",
     }
+}
+
+/// When and why the output of a job was deleted; `None` while it is kept.
+pub(crate) fn deletion(job: &Job) -> Option<String> {
+    let gone = job.output_deletion.as_ref()?;
+    let why = match gone.reason() {
+        Reason::Unspecified => "",
+        Reason::JobLimit => ": it was more than a job may keep",
+        Reason::ClusterLimit => ": all output together was more than may be kept, and other jobs ended later",
+    };
+    Some(format!("deleted by retention at {}{why}", ago(gone.time.as_ref())))
 }
 
 #[cfg(test)]

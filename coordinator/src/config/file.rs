@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::retention::RetentionText;
 use super::sealing::SealingText;
 use super::timing::TimingText;
 use super::{Error, StoreKind, setting};
@@ -46,6 +47,7 @@ pub(super) struct File {
     pub(super) export: Option<Vec<String>>,
     pub(super) timing: TimingText,
     pub(super) sealing: SealingText,
+    pub(super) retention: RetentionText,
 }
 
 /// Reads the settings file.

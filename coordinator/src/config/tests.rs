@@ -57,6 +57,8 @@ fn settings_that_do_not_fit_together_are_refused() {
         (&["--log-store", "s3://"], "--log-store"),
         (&["--log-store", "some/folder"], "--log-store"),
         (&["--seal-bytes", "0"], "--seal-bytes"),
+        (&["--retention-bytes", "0"], "--retention-bytes"),
+        (&["--retention-job-bytes", "0"], "--retention-job-bytes"),
         (&["--export", "jobs.jsonl"], "--export"),
         (&["--export", "file:///a/x", "--export", "file:///b/x"], "two exporters"),
         (&["--config", "/nonexistent"], "/nonexistent"),

@@ -51,7 +51,7 @@ pub(super) struct Look {
     pub(super) is_whole: bool,
     /// Whether the job has ended: no further task begins.
     pub(super) is_over: bool,
-    /// Whether the cluster has forgotten it: nothing more comes from workers.
+    /// Whether the cluster has forgotten it, or that its output is deleted: nothing more comes from workers.
     pub(super) is_forgotten: bool,
     /// What is known of every attempt of it.
     pub(super) about: About,
@@ -228,7 +228,7 @@ fn look(job: &Job, from: TaskIndex) -> Look {
         tasks,
         is_whole,
         is_over: job.state().is_terminal(),
-        is_forgotten: false,
+        is_forgotten: job.output_deleted.is_some(),
         about,
         ends,
         end: end(job),

@@ -77,14 +77,20 @@ pub(super) fn job_of(folder: &Path) -> Option<JobId> {
 
 /// The attempts of `job` that have plain files, in order.
 pub(super) fn attempts_of(root: &Path, job: JobId) -> Result<Vec<AttemptId>, Error> {
+    let mut found: Vec<_> = files_of(root, job)?.into_iter().map(|(attempt, _)| attempt).collect();
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// The plain files of `job`, each with its attempt.
+pub(super) fn files_of(root: &Path, job: JobId) -> Result<Vec<(AttemptId, PathBuf)>, Error> {
     let mut found = Vec::new();
     for shard in entries(&job_folder(root, job))? {
         for file in entries(&shard)? {
-            found.extend(Name::parse(job, &file).map(|name| name.attempt));
+            found.extend(Name::parse(job, &file).map(|name| (name.attempt, file)));
         }
     }
-    found.sort_unstable();
-    found.dedup();
     Ok(found)
 }
 

@@ -437,3 +437,27 @@ async fn a_leader_seals_what_all_leaders_before_it_wrote_and_its_successor_reads
     assert_eq!(text(&new, id(1, 0)).await, b"012345");
     assert_eq!(text(&shared(12), id(1, 0)).await, b"012345");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_output_takes_is_told_of_each_job_sealed_or_not_and_is_nothing_once_deleted() {
+    let dir = tempfile::tempdir().expect("folder");
+    let (store, _stop) = open(dir.path());
+    // Bytes that cannot be packed; words of them are in an index beside.
+    let mut noise = vec![0; 150_000];
+    fastrand::Rng::with_seed(7).fill(&mut noise);
+    keep(&store, id(1, 0), &noise[..100_000]).await;
+    keep(&store, id(2, 0), &noise[100_000..]).await;
+    let near =
+        |bytes: Option<&u64>, due: u64| bytes.is_some_and(|bytes| (due..due + due / 4).contains(bytes));
+    for is_sealed in [false, true] {
+        if is_sealed {
+            store.begin_term(Epoch(5));
+            sealed(&store, dir.path(), &[id(1, 0), id(2, 0)]).await;
+        }
+        let sizes = store.sizes().await.expect("told");
+        assert!(near(sizes.get(&job(1)), 100_000) && near(sizes.get(&job(2)), 50_000), "{sizes:?}");
+    }
+    store.delete_job(job(1)).await.expect("deleted");
+    let sizes = store.sizes().await.expect("told");
+    assert!(!sizes.contains_key(&job(1)) && near(sizes.get(&job(2)), 50_000), "{sizes:?}");
+}

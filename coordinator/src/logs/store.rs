@@ -234,6 +234,25 @@ impl LogStore {
         .await
     }
 
+    /// What the output of each job takes: its plain files, and its share of segments.
+    pub(crate) async fn sizes(&self) -> Result<BTreeMap<JobId, u64>, Error> {
+        self.shared.sealed.ready().await?;
+        let shared = Arc::clone(&self.shared);
+        run(move || {
+            let mut sizes = shared.sealed.sizes();
+            for folder in layout::job_folders(&shared.root)? {
+                let Some(job) = layout::job_of(&folder) else { continue };
+                for (attempt, file) in layout::files_of(&shared.root, job)? {
+                    // A file that has gone meanwhile takes nothing, and what was sealed a moment ago counts once.
+                    let plain = fs::metadata(file).map_or(0, |about| about.len());
+                    *sizes.entry(job).or_default() += if shared.sealed.has(attempt) { 0 } else { plain };
+                }
+            }
+            Ok(sizes)
+        })
+        .await
+    }
+
     /// The attempts of `job` that have output here, in order.
     pub(crate) async fn attempts_of(&self, job: JobId) -> Result<Vec<AttemptId>, Error> {
         self.shared.sealed.ready().await?;

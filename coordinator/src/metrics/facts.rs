@@ -64,6 +64,7 @@ impl Fact {
             }
             NoteKind::JobStopRequested
             | NoteKind::JobDeleted
+            | NoteKind::OutputDeleted
             | NoteKind::JobPinned
             | NoteKind::JobUnpinned
             | NoteKind::ImagePulling

@@ -36,7 +36,7 @@ impl AttemptDirectory for Handle {
             let job = cluster.job(attempt.job())?;
             let task = job.task(job.indices.position_of(attempt.task.index)?)?;
             let known = task.attempts.iter().find(|known| known.number == attempt.number)?;
-            Some(known.node == node)
+            Some(known.node == node && job.output_deleted.is_none())
         })
         .await
         .map(|known| known.unwrap_or(false))

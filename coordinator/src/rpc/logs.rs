@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use dockmgr_core::ids::{AttemptId, AttemptNumber, JobId, TaskIndex};
-use dockmgr_core::log::{Entry, Offsets, ResumeToken, Stream as LogStream};
+use dockmgr_core::log::{Entry, Offsets, Progress, ResumeToken, Stream as LogStream};
 use dockmgr_proto::convert;
 use dockmgr_proto::v1::{self, log_service_server::LogService, tail_logs_response::Event};
 use dockmgr_support::error_chain::Chain;
@@ -53,6 +53,7 @@ impl LogService for Logs {
     ) -> Result<Response<Self::TailLogsStream>, Status> {
         let request = request.into_inner();
         let (job, source) = self.source(&request.job).await?;
+        check_kept(&self.handle, job).await?;
         let token = token(job, &request.resume_token)?;
         let wanted = wanted(job, &request)?;
         if let Source::Cluster(_) = source {
@@ -63,9 +64,15 @@ impl LogService for Logs {
         let (handle, read) = (self.handle.clone(), self.read.clone());
         let from = (tail, handle, read);
         let steps = futures_util::stream::try_unfold(from, move |(mut tail, handle, read)| async move {
-            let Some((step, token)) = tail.next().await.map_err(|error| broken(job, &error))? else {
-                return Ok(None);
+            let next = match tail.next().await {
+                Ok(next) => next,
+                Err(error) => return Err(broken(&handle, job, &error).await),
             };
+            if let None | Some((Step::Idle | Step::JobEnd, _)) = next {
+                // Attempts that were opened after a deletion read as if they had written nothing.
+                check_kept(&handle, job).await?;
+            }
+            let Some((step, token)) = next else { return Ok(None) };
             if let Step::Records(_, records) = &step {
                 read.inc_by(records.iter().map(|record| record.bytes.len() as u64).sum());
             }
@@ -89,10 +96,10 @@ impl LogService for Logs {
             asked => asked.min(RANGE),
         };
         self.check_known(attempt).await?;
-        let log = self.store.log(attempt).await.map_err(|error| unreadable(&error))?;
-        let kept = log.progress();
-        let data = self.range(attempt, stream, request.offset, most as usize).await;
-        let data = data.map_err(|error| unreadable(&error))?;
+        let read = self.range(attempt, stream, request.offset, most as usize).await;
+        // After the read: what was deleted meanwhile must not read as empty.
+        check_kept(&self.handle, attempt.job()).await?;
+        let (kept, data) = read.map_err(|error| unreadable(&error))?;
         self.read.inc_by(data.len() as u64);
         Ok(Response::new(v1::GetLogsResponse {
             data,
@@ -158,13 +165,15 @@ impl Logs {
         Err(status::not_found("ATTEMPT_NOT_FOUND", "attempt", &attempt.to_string(), &text))
     }
 
+    /// A piece of one stream, and what of the attempt is kept.
     async fn range(
         &self,
         attempt: AttemptId,
         stream: LogStream,
         offset: u64,
         most: usize,
-    ) -> Result<Bytes, logs::Error> {
+    ) -> Result<(Progress, Bytes), logs::Error> {
+        let kept = self.store.log(attempt).await?.progress();
         let mut from = Offsets { stdout: u64::MAX, stderr: u64::MAX };
         from.set(stream, offset);
         let mut reader = self.store.reader(attempt, from).await?;
@@ -181,7 +190,16 @@ impl Logs {
                 }
             }
         }
-        Ok(data.freeze())
+        Ok((kept, data.freeze()))
+    }
+}
+
+/// Refuses a job whose output was deleted while the job is still known, and says when and why.
+async fn check_kept(handle: &Handle, job: JobId) -> Result<(), Status> {
+    let deleted = handle.read(move |cluster, _| cluster.job(job)?.output_deleted);
+    match deleted.await.map_err(|error| status::no_answer(&error))? {
+        None => Ok(()),
+        Some((at, reason)) => Err(status::output_deleted(job, at, reason)),
     }
 }
 
@@ -235,10 +253,12 @@ async fn event(handle: &Handle, job: JobId, step: Step) -> Result<Event, Status>
     })
 }
 
-fn broken(job: JobId, error: &TailError<controller::Error>) -> Status {
+async fn broken(handle: &Handle, job: JobId, error: &TailError<controller::Error>) -> Status {
     match error {
         TailError::Directory(error) => status::no_answer(error),
-        TailError::Store(logs::Error::Deleted) | TailError::NoSuchJob => gone(job),
+        TailError::Store(logs::Error::Deleted) | TailError::NoSuchJob => {
+            check_kept(handle, job).await.err().unwrap_or_else(|| gone(job))
+        }
         TailError::Store(error) => unreadable(error),
     }
 }

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use dockmgr_core::cluster::{Refusal, Verdict};
+use dockmgr_core::ids::JobId;
+use dockmgr_core::retention::Reason;
 use dockmgr_core::spec::Violation;
+use dockmgr_core::time::WallTime;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -52,6 +55,13 @@ pub(crate) fn refused(refusal: &Refusal) -> Status {
             make(Code::ResourceExhausted, &text, "QUEUE_FULL", [], details)
         }
     }
+}
+
+/// Output that was deleted while its job is still known.
+pub(crate) fn output_deleted(job: JobId, at: WallTime, reason: Reason) -> Status {
+    let at = jiff::Timestamp::from_millisecond(at.0).map(|at| at.to_string()).unwrap_or_default();
+    let text = format!("the output of job {job} was deleted by retention at {at}: {reason}");
+    precondition("OUTPUT_DELETED", &format!("jobs/{job}"), &text)
 }
 
 /// No answer from the controller.

@@ -46,6 +46,10 @@ fn summary(job: &Job) -> v1::Job {
         queue_position: 0,
         overlap_possible: job.overlap_possible,
         pinned: job.pinned,
+        output_deletion: job.output_deleted.map(|(at, reason)| v1::OutputDeletion {
+            time: Some(time(at)),
+            reason: convert::outcome::output_deletion_to_wire(reason).into(),
+        }),
     }
 }
 

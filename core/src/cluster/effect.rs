@@ -187,6 +187,8 @@ pub enum NoteKind {
     JobEnded,
     /// A job was forgotten.
     JobDeleted,
+    /// The output of an ended job is deleted, its record stays.
+    OutputDeleted,
     /// A job and its output are kept, however old they become.
     JobPinned,
     /// They are kept as long as others.
@@ -237,6 +239,7 @@ impl NoteKind {
             Self::JobStopRequested => "JobStopRequested",
             Self::JobEnded => "JobEnded",
             Self::JobDeleted => "JobDeleted",
+            Self::OutputDeleted => "OutputDeleted",
             Self::JobPinned => "JobPinned",
             Self::JobUnpinned => "JobUnpinned",
             Self::AttemptPlaced => "AttemptPlaced",

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::ids::{AttemptId, Incarnation, JobId, JobUid, NodeId, TaskIndex};
 use crate::outcome::AttemptEnd;
+use crate::retention::Reason;
 use crate::spec::{JobSpec, LabelKey, LabelValue, Resources, Signal};
 use crate::time::WallTime;
 
@@ -83,6 +84,13 @@ pub enum Request {
         job: JobId,
         /// Whether it is to be kept.
         pinned: bool,
+    },
+    /// Note that the output of an ended job is deleted from now on; what deletes it begins after that is durable.
+    GiveUpOutput {
+        /// Which job.
+        job: JobId,
+        /// Why.
+        reason: Reason,
     },
     /// Give a node no new work.
     Drain {

@@ -4,6 +4,7 @@
 //! ended jobs early or late and touches nothing that runs.
 
 use crate::ids::JobId;
+use crate::retention::Reason;
 use crate::time::WallTime;
 
 use super::effect::{NoteKind, Record, Reply};
@@ -32,6 +33,24 @@ impl Cluster {
             self.dirty_job(id);
             let kind = if pinned { NoteKind::JobPinned } else { NoteKind::JobUnpinned };
             self.note_job(kind, id, String::new());
+        }
+        DONE
+    }
+
+    /// Notes that the output of an ended job that is not pinned is deleted. A repeat changes nothing.
+    pub(super) fn give_up_output(&mut self, id: JobId, reason: Reason) -> Result<Reply, Refusal> {
+        let now = self.now.wall;
+        let job = self.jobs.get_mut(&id).ok_or(Refusal::UnknownJob(id))?;
+        if job.ended.is_none() {
+            return Err(Refusal::NotEnded(id));
+        }
+        if job.pinned {
+            return Err(Refusal::Pinned(id));
+        }
+        if job.output_deleted.is_none() {
+            job.output_deleted = Some((now, reason));
+            self.dirty_job(id);
+            self.note_job(NoteKind::OutputDeleted, id, reason.to_string());
         }
         DONE
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use crate::ids::{AttemptId, AttemptNumber, JobId, JobUid, TaskId, TaskIndex};
 use crate::outcome::{EndReason, JobState, TaskState};
+use crate::retention::Reason;
 use crate::scheduler::{Place, ShapeId};
 use crate::spec::JobSpec;
 use crate::time::WallTime;
@@ -52,6 +53,8 @@ pub struct Job {
     pub overlap_possible: bool,
     /// A person asked for it and its output to be kept, however old they become.
     pub pinned: bool,
+    /// When its output was deleted although the job is still known, and why; `None` while it is kept.
+    pub output_deleted: Option<(WallTime, Reason)>,
     /// How it ended; `None` while it is active.
     pub outcome: Option<JobOutcome>,
     pub(super) tasks: BTreeMap<u32, TaskEntry>,

@@ -36,6 +36,7 @@ impl Cluster {
             Request::Retry { job, uid, key } => self.retry(job, uid, key),
             Request::Delete { job, force } => self.delete_job(job, force),
             Request::Pin { job, pinned } => self.pin(job, pinned),
+            Request::GiveUpOutput { job, reason } => self.give_up_output(job, reason),
             Request::Drain { node, deadline } => self.drain(node, deadline),
             Request::Resume { node } => self.resume(node),
             Request::DeleteNode { node, declare_lost } => self.delete_node(node, declare_lost),

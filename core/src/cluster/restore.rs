@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::ids::{Incarnation, JobId, JobUid, NodeId};
 use crate::outcome::{EndReason, TaskState};
+use crate::retention::Reason;
 use crate::scheduler::Host;
 use crate::spec::{JobSpec, LabelKey, LabelValue, Resources};
 use crate::time::{Now, WallTime};
@@ -61,6 +62,7 @@ pub struct StoredJob {
     pub pinned_digest: Option<Arc<str>>,
     pub overlap_possible: bool,
     pub pinned: bool,
+    pub output_deleted: Option<(WallTime, Reason)>,
     pub indices: Indices,
     pub revision: u64,
     /// Touched tasks of all chunks, in any order; positions the job does not have are left out.
@@ -208,6 +210,7 @@ impl Job {
         job.pinned_digest = stored.pinned_digest;
         job.overlap_possible = stored.overlap_possible;
         job.pinned = stored.pinned;
+        job.output_deleted = stored.output_deleted;
         job.revision = stored.revision;
         for mut task in stored.tasks {
             if task.position >= job.task_count() {

@@ -189,6 +189,7 @@ impl Job {
             counts,
             overlap_possible: false,
             pinned: false,
+            output_deleted: None,
             outcome: None,
             tasks: BTreeMap::new(),
             cursor: 0,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use dockmgr_core::outcome::{AttemptEnd, EndReason, JobState, TaskState, Usage};
+use dockmgr_core::retention::Reason;
 
 use super::{Error, Problem, cut, log, optional_text, time};
 use crate::v1;
@@ -180,6 +181,14 @@ pub fn attempt_end_to_wire(end: &AttemptEnd) -> v1::AttemptEnded {
 /// As it is kept: what is shown before a restart of the leader is what is shown after it.
 fn whole_millis(time: Duration) -> Duration {
     Duration::from_millis(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Why output was deleted.
+pub fn output_deletion_to_wire(reason: Reason) -> v1::output_deletion::Reason {
+    match reason {
+        Reason::JobTooLarge => v1::output_deletion::Reason::JobLimit,
+        Reason::ClusterFull => v1::output_deletion::Reason::ClusterLimit,
+    }
 }
 
 #[cfg(test)]

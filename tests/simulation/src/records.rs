@@ -86,6 +86,7 @@ fn stored_job(cluster: &Cluster, id: JobId) -> Option<StoredJob> {
         pinned_digest: job.pinned_digest.clone(),
         overlap_possible: job.overlap_possible,
         pinned: job.pinned,
+        output_deleted: job.output_deleted,
         indices: job.indices.clone(),
         revision: job.revision,
         tasks: Vec::new(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use dockmgr_core::cluster::{Indices, Job, Record, StopWish, StoredJob};
 use dockmgr_core::ids::JobId;
+use dockmgr_core::retention::Reason;
 use dockmgr_core::spec::Signal;
 use dockmgr_core::time::WallTime;
 use dockmgr_proto::convert;
@@ -34,6 +35,13 @@ pub(super) fn encode(job: &Job) -> store_v1::JobRecord {
             .into(),
         overlap_possible: job.overlap_possible,
         pinned: job.pinned,
+        output_deleted_time_millis: millis(job.output_deleted.map(|(at, _)| at)),
+        output_deleted_reason: job
+            .output_deleted
+            .map_or(v1::output_deletion::Reason::Unspecified, |(_, reason)| {
+                convert::outcome::output_deletion_to_wire(reason)
+            })
+            .into(),
     }
 }
 
@@ -59,6 +67,12 @@ pub(in crate::controller) fn decode(bytes: &[u8]) -> Result<StoredJob, Error> {
         pinned_digest: (!wire.pinned_digest.is_empty()).then(|| wire.pinned_digest.into()),
         overlap_possible: wire.overlap_possible,
         pinned: wire.pinned,
+        output_deleted: time(wire.output_deleted_time_millis).map(|at| {
+            // A newer program may have other reasons: that the output is gone counts.
+            let reason = v1::output_deletion::Reason::try_from(wire.output_deleted_reason);
+            let job_limit = reason == Ok(v1::output_deletion::Reason::JobLimit);
+            (at, if job_limit { Reason::JobTooLarge } else { Reason::ClusterFull })
+        }),
         indices: Indices::from_ranges(pairs).ok_or_else(|| missing("index_ranges"))?,
         revision: wire.revision,
         tasks: Vec::new(),

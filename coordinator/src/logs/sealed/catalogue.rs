@@ -228,6 +228,16 @@ impl Catalogue {
         jobs
     }
 
+    /// What each job takes: of its segments' bytes as much as of their output.
+    pub(super) fn sizes(&self) -> BTreeMap<JobId, u64> {
+        let mut sizes = BTreeMap::<JobId, u64>::new();
+        for (attempt, owner) in &self.owners {
+            let share = self.segments.get(&owner.segment).map_or(0, |listed| listed.share(owner.weight));
+            *sizes.entry(attempt.job()).or_default() += share;
+        }
+        sizes
+    }
+
     /// Takes a job's attempts out, and any that come later.
     pub(super) fn bury(&mut self, job: JobId, at: WallTime, note: Name) {
         self.deleted.note(job, at, note);
@@ -338,13 +348,17 @@ impl Catalogue {
 }
 
 impl Listed {
+    /// How much of its bytes is of what weighs this much.
+    fn share(&self, weight: u64) -> u64 {
+        let share = u128::from(self.len) * u128::from(weight) / u128::from(self.whole.max(1));
+        u64::try_from(share).unwrap_or(self.len)
+    }
+
     /// What counts when segments are merged.
     fn stock(&self) -> Stock {
-        let share = u128::from(self.len) * u128::from(self.weight) / u128::from(self.whole.max(1));
-        let kept = u64::try_from(share).unwrap_or(self.len);
         Stock {
             stored: self.len,
-            dead: if self.weight == self.whole { 0 } else { self.len - kept },
+            dead: if self.weight == self.whole { 0 } else { self.len - self.share(self.weight) },
             output: self.weight,
             sections: self.sections,
             frames: self.frames.len(),

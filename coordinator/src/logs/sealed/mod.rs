@@ -124,6 +124,11 @@ impl Sealed {
         self.lock().jobs()
     }
 
+    /// What each job takes of the segments.
+    pub(super) fn sizes(&self) -> BTreeMap<JobId, u64> {
+        self.lock().sizes()
+    }
+
     /// Bytes of all segments.
     pub(super) fn bytes(&self) -> u64 {
         self.lock().bytes()

@@ -8,6 +8,7 @@ use super::spec_text::spec;
 use crate::cluster::{Config, Record, Refusal, Reply, Request, Submission};
 use crate::ids::{JobId, JobUid};
 use crate::outcome::JobState;
+use crate::retention::Reason;
 
 #[test]
 fn a_repeated_key_returns_the_first_job_and_another_request_under_it_is_refused() {
@@ -121,4 +122,24 @@ fn a_pinned_job_is_kept_however_old_it_is_until_it_is_unpinned() {
     t.ask(Request::Pin { job: kept, pinned: false }).expect("taken");
     t.pass(3600.0);
     assert_eq!(t.cluster.job(kept), None);
+}
+
+#[test]
+fn output_of_an_ended_job_is_given_up_once_and_never_that_of_a_pinned_or_running_one() {
+    let mut t = Scenario::new().worker("w1", "8cpu");
+    let [job, pinned] = [t.submit("1cpu"), t.submit("1cpu")];
+    let give_up = |job, reason| Request::GiveUpOutput { job, reason };
+    assert_eq!(t.ask(give_up(job, Reason::ClusterFull)), Err(Refusal::NotEnded(job)));
+    t.ask(Request::Pin { job: pinned, pinned: true }).expect("taken");
+    t.exit("w1", "1.0.1", 0);
+    t.exit("w1", "2.0.1", 0);
+    assert_eq!(t.ask(give_up(pinned, Reason::ClusterFull)), Err(Refusal::Pinned(pinned)));
+    t.ask(give_up(job, Reason::ClusterFull)).expect("taken");
+    let known = t.cluster.job(job).expect("kept").output_deleted;
+    assert!(known.is_some_and(|(_, reason)| reason == Reason::ClusterFull));
+    t.pass(60.0);
+    t.ask(give_up(job, Reason::JobTooLarge)).expect("no news");
+    t.restart();
+    assert_eq!(t.cluster.job(job).expect("kept").output_deleted, known);
+    assert_eq!(t.cluster.job(pinned).expect("kept").output_deleted, None);
 }
