@@ -1,4 +1,5 @@
-//! The coordinator's memory while 50 GiB of output pass through it at full speed and are sealed behind it.
+//! The coordinator's memory while 50 GiB of output pass through it at full speed and are sealed behind it, and what a search
+//! for a rare word through all of that takes.
 //!
 //! The tasks of arrays write 512 MiB each, as fast as the pipes take it; `DOCKMGR_BENCH_GIB` for another amount. An array
 //! follows when the worker has given up the output of the one before: what is spooled meanwhile must fit on the disk.
@@ -6,13 +7,17 @@
 use std::time::{Duration, Instant};
 
 use dockmgr_proto::v1;
-use dockmgr_tests::figures::{Table, mib};
-use dockmgr_tests::{Cluster, load};
+use dockmgr_tests::figures::{Table, mib, millis};
+use dockmgr_tests::{Cluster, load, wait_until};
 
 const GIB: u32 = 50;
 const TASK_BYTES: u64 = 512 << 20;
 /// Tasks of an array.
 const TASKS: u32 = 8;
+/// A word that one line has.
+const RARE: &str = "needle7f3a9c";
+/// How long a search for it may take.
+const SEARCH_GOAL: Duration = Duration::from_secs(1);
 /// Growth of the mean between the second and the last third that counts as none: noise of the allocator.
 const FLAT: u64 = 4 << 20;
 /// Two look at the memory in a second: the passage takes minutes.
@@ -33,7 +38,10 @@ pub(crate) async fn measure(table: &mut Table) {
     };
     let begun = Instant::now();
     let (mut seen, mut most_kept) = (Vec::new(), 0);
-    for _ in 0..arrays {
+    for array in 0..arrays {
+        if array == arrays / 2 {
+            cluster.submit(["--wait", &format!("echo {RARE}")]).await;
+        }
         let job = load::submit(&cluster.client().await, spec.clone()).await;
         while !has_ended(&cluster, job).await {
             assert!(begun.elapsed() < LIMIT, "the output passes in time");
@@ -50,6 +58,27 @@ pub(crate) async fn measure(table: &mut Table) {
     let rate = passed as f64 / 1e6 / took.as_secs_f64();
     table.note("  their speed through all programs", format!("{rate:.0} MB/s"));
     table.note("  most on the coordinator's disk meanwhile", mib(most_kept));
+    let best = fastest_search(&cluster).await;
+    table.goal("`cluster-cli search` of a rare word in all of it", "< 1 s", millis(best), best < SEARCH_GOAL);
+}
+
+/// The best of some searches when all output is sealed; the first one reads it into memory.
+async fn fastest_search(cluster: &Cluster) -> Duration {
+    let logs = cluster.coordinator_folder().join("logs");
+    wait_until("all output to be sealed", LIMIT, async || {
+        let names = std::fs::read_dir(&logs).expect("there are logs").filter_map(Result::ok);
+        let plain = names.filter(|entry| entry.file_name().to_string_lossy().parse::<u64>().is_ok()).count();
+        if plain == 0 { Ok(()) } else { Err(format!("{plain} jobs are not")) }
+    })
+    .await;
+    let mut best = Duration::MAX;
+    for _ in 0..4 {
+        let begun = Instant::now();
+        let found = cluster.cli(["search", "--count", RARE]).ok().await;
+        best = best.min(begun.elapsed());
+        assert_eq!(found.text(), "1");
+    }
+    best
 }
 
 /// Whether all its tasks have ended and the worker has nothing left of their output.
